@@ -1,0 +1,146 @@
+"""What can be asked of the core: one frozen dataclass per job, with the command line's defaults.
+
+A job is plain data: paths, numbers and names. Ranges are checked here, the fit to raster and model where it runs.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Dict, Literal, Optional, Tuple, Type, Union
+
+from sardino_core.contract.errors import SettingInvalid
+from sardino_core.contract.serial import from_dict, to_dict
+
+Units = Literal["auto", "db", "power", "amplitude", "uint8db", "dn83"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["auto", "fp32", "bf16"]
+
+
+@dataclass(frozen=True)
+class SceneOptions:
+    """How the input rasters are to be read, common to every job on rasters."""
+
+    inputs: Tuple[str, ...]
+    bands: Dict[str, int] = field(default_factory=dict)  # e.g. {"VV": 1, "VH": 2}; empty: recognised
+    units: Units = "auto"
+    extent: Optional[Tuple[float, float, float, float]] = None  # xmin, ymin, xmax, ymax in the raster's CRS
+    cutline: Optional[str] = None  # polygons: only inside is processed
+    mask: Optional[str] = None  # raster (non-zero) or polygons: what is covered is not processed
+
+    def __post_init__(self) -> None:
+        """Validate ranges; raises SettingInvalid."""
+        if not self.inputs:
+            raise SettingInvalid("No input raster was given.", "Name at least one Sentinel-1 raster.")
+        for key, number in self.bands.items():
+            if number < 1:
+                raise SettingInvalid(f"--bands {key}={number} is out of range; band numbers start at 1.")
+        if self.extent and not (self.extent[0] < self.extent[2] and self.extent[1] < self.extent[3]):
+            raise SettingInvalid(
+                f"The extent {','.join(f'{value:g}' for value in self.extent)} is empty or turned around.",
+                "Give xmin,ymin,xmax,ymax in the raster's CRS.",
+            )
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How the model is run."""
+
+    model: str
+    overlap: float = 0.25  # of the window's side
+    batch_size: int = 0  # 0: chosen by device and memory
+    device: Device = "auto"
+    precision: Precision = "auto"
+    format: Literal["gtiff", "cog"] = "gtiff"
+    overviews: bool = False  # a cog always has them
+
+    def __post_init__(self) -> None:
+        """Validate ranges; raises SettingInvalid."""
+        if not 0 <= self.overlap <= 0.75:
+            raise SettingInvalid(f"The overlap is {self.overlap:g}; allowed is 0 to 0.75 of the window.")
+        if self.batch_size < 0:
+            raise SettingInvalid(f"The batch size is {self.batch_size}; give 1 or more, or `auto`.")
+
+
+@dataclass(frozen=True)
+class SegmentJob:
+    """Land-cover map; optionally the confidence (highest probability) and the probability of every class."""
+
+    scene: SceneOptions
+    run: RunOptions
+    output: str
+    confidence: Optional[str] = None
+    probabilities: Optional[str] = None
+    abstain: bool = True  # False: never `unsure`
+
+
+@dataclass(frozen=True)
+class AttentionJob:
+    """Attention of the class token to every patch, one band per head."""
+
+    scene: SceneOptions
+    run: RunOptions
+    output: str
+    layer: int = -1  # counted from 0, or from the last with negative numbers
+    heads: Literal["all", "mean", "max"] = "all"
+    resolution: Literal["patch", "pixel"] = "pixel"
+
+
+@dataclass(frozen=True)
+class EmbedJob:
+    """Patch token embeddings, or their first principal components."""
+
+    scene: SceneOptions
+    run: RunOptions
+    output: str
+    components: int = 0  # 0: all dimensions of the token
+    dtype: Literal["float16", "float32", "int8"] = "float16"
+
+    def __post_init__(self) -> None:
+        """Validate ranges; raises SettingInvalid."""
+        if self.components < 0:
+            raise SettingInvalid(f"--components {self.components} is out of range; give 1 or more, or 0 for all.")
+
+
+@dataclass(frozen=True)
+class SimulateJob:
+    """A simulated Sentinel-1 scene with labels: for tests, demonstrations and benchmarks, never evidence."""
+
+    output: str  # folder
+    size: int = 1024
+    seed: int = 0
+    orbit: Literal["ascending", "descending"] = "descending"
+    season: Literal["winter", "spring", "summer", "fall"] = "summer"
+    all_seasons: bool = False
+
+    def __post_init__(self) -> None:
+        """Validate ranges; raises SettingInvalid."""
+        if not 16 <= self.size <= 131072:
+            raise SettingInvalid(f"--size {self.size} is out of range; allowed is 16 to 131072 pixels.")
+
+
+Job = Union[SegmentJob, AttentionJob, EmbedJob, SimulateJob]
+_KINDS: Dict[str, Type[Job]] = {
+    "segment": SegmentJob,
+    "attention": AttentionJob,
+    "embed": EmbedJob,
+    "simulate": SimulateJob,
+}
+
+
+def encode(job: Job) -> str:
+    """One line of JSON; the key `job` names the kind."""
+    name = next(name for name, kind in _KINDS.items() if isinstance(job, kind))
+    return json.dumps({"job": name, **to_dict(job)}, ensure_ascii=False, allow_nan=False)
+
+
+def decode(line: str) -> Job:
+    """Read one line. Raises SettingInvalid naming what is wrong."""
+    try:
+        body = json.loads(line)
+    except ValueError:
+        raise SettingInvalid(f"The line {line[:60]!r} is not JSON.") from None
+    name = body.pop("job", None) if isinstance(body, dict) else None
+    if not isinstance(name, str) or name not in _KINDS:
+        raise SettingInvalid(f"The job {name!r} is unknown; known are {', '.join(_KINDS)}.")
+    return from_dict(_KINDS[name], body)
