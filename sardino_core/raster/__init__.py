@@ -1,0 +1,1 @@
+"""Rasters in and out: grids, calibrated reading, tiling, blending, streamed writing. No torch, no models."""

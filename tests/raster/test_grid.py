@@ -1,0 +1,68 @@
+"""Grids and windows: where pixels are, without pixels."""
+
+import pytest
+from affine import Affine
+from hypothesis import given
+from hypothesis import strategies as st
+from rasterio.crs import CRS
+
+from sardino_core.contract.errors import AreaOutside
+from sardino_core.raster.grid import Bounds, PixelWindow, RasterGrid
+
+UTM = CRS.from_epsg(32633)
+
+
+def grid(width=100, height=80, transform=None, crs=UTM):
+    return RasterGrid(width, height, transform or Affine(10, 0, 500_000, 0, -10, 5_000_000), crs)
+
+
+def test_spacing_in_metres():
+    assert grid().spacing_m == pytest.approx(10)
+    assert grid(transform=Affine(20, 0, 0, 0, -5, 0)).spacing_m == pytest.approx(10)
+    assert grid(crs=None).spacing_m is None
+
+
+def test_spacing_of_degrees_shrinks_with_latitude():
+    equator = grid(transform=Affine(1e-4, 0, 10, 0, -1e-4, 0.004), crs=CRS.from_epsg(4326))
+    north = grid(transform=Affine(1e-4, 0, 10, 0, -1e-4, 60.004), crs=CRS.from_epsg(4326))
+    assert equator.spacing_m == pytest.approx(11.13, abs=0.01)
+    assert north.spacing_m == pytest.approx(11.13 * 0.5**0.5, abs=0.01)
+
+
+def test_spacing_in_feet_is_converted():
+    assert grid(transform=Affine(30, 0, 0, 0, -30, 0), crs=CRS.from_epsg(2263)).spacing_m == pytest.approx(
+        9.144, abs=0.01
+    )
+
+
+def test_spacing_of_a_rotated_grid_is_that_of_its_pixels():
+    turned = Affine.translation(500_000, 5_000_000) @ Affine.rotation(30) @ Affine.scale(10, -10)
+    assert grid(transform=turned).spacing_m == pytest.approx(10)
+
+
+@given(st.integers(0, 79), st.integers(0, 99), st.data())
+def test_the_window_of_a_crops_bounds_is_the_crop(row, col, data):
+    window = PixelWindow(row, col, data.draw(st.integers(1, 80 - row)), data.draw(st.integers(1, 100 - col)))
+    assert grid().window_of(grid().crop(window).bounds) == window
+
+
+def test_bounds_partly_outside_are_cut():
+    assert grid().window_of(Bounds(499_000, 4_999_900, 500_015, 6_000_000)) == PixelWindow(0, 0, 10, 2)
+
+
+def test_bounds_outside_are_refused_with_both_rectangles():
+    with pytest.raises(AreaOutside, match=r"0,0,1,1 lies outside.*500000,4999200,501000,5000000"):
+        grid().window_of(Bounds(0, 0, 1, 1))
+
+
+def test_coarse_grids_keep_the_corner_and_count_partial_blocks():
+    coarse = grid().coarsen(8)
+    assert (coarse.width, coarse.height) == (13, 10)
+    assert (coarse.transform.c, coarse.transform.f, coarse.transform.a) == (500_000, 5_000_000, 80)
+
+
+def test_grids_that_differ_by_rounding_match():
+    shifted = grid(transform=Affine(10, 0, 500_000 + 1e-6, 0, -10, 5_000_000))
+    assert grid().matches(shifted)
+    assert not grid().matches(grid(transform=Affine(10, 0, 500_005, 0, -10, 5_000_000)))
+    assert not grid().matches(grid(width=101))

@@ -1,0 +1,75 @@
+"""Outputs appear complete or not at all."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from sardino_core.contract.errors import OutputUnwritable
+from sardino_core.raster.staging import PREFIX, staged
+
+
+def leftovers(folder):
+    return [path.name for path in folder.iterdir() if path.name.startswith(PREFIX)]
+
+
+def test_a_finished_block_publishes_and_tidies_up(tmp_path):
+    with staged() as staging:
+        staging.path(tmp_path / "a.txt").write_text("new")
+        assert not (tmp_path / "a.txt").exists()
+    assert (tmp_path / "a.txt").read_text() == "new"
+    assert leftovers(tmp_path) == []
+
+
+def test_a_failed_block_keeps_what_was_there(tmp_path):
+    (tmp_path / "a.txt").write_text("old")
+    with pytest.raises(ValueError), staged() as staging:
+        staging.path(tmp_path / "a.txt").write_text("half")
+        raise ValueError
+    assert (tmp_path / "a.txt").read_text() == "old"
+    assert leftovers(tmp_path) == []
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(OutputUnwritable, match="does not exist"), staged() as staging:
+        staging.path(tmp_path / "nowhere" / "a.txt")
+
+
+def test_a_folder_in_the_way_is_named(tmp_path):
+    with pytest.raises(OutputUnwritable, match="is a folder"), staged() as staging:
+        staging.path(tmp_path)
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root writes everywhere")
+def test_a_read_only_folder_is_named(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(OutputUnwritable, match="cannot be written"), staged() as staging:
+        staging.path(tmp_path / "a.txt")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="kill -9")
+def test_what_a_killed_run_left_is_removed_by_the_next_but_a_living_one_is_left_alone(tmp_path):
+    script = """
+        import sys, time
+        from sardino_core.raster.staging import staged
+        with staged() as staging:
+            staging.path(sys.argv[1]).write_text("half")
+            print("ready", flush=True)
+            time.sleep(60)
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(script), str(tmp_path / "a.txt")], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "ready\n"
+    with staged() as staging:
+        staging.path(tmp_path / "b.txt").write_text("b")
+    assert len(leftovers(tmp_path)) == 1  # still in use
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "a.txt").exists()
+    with staged() as staging:
+        staging.path(tmp_path / "c.txt").write_text("c")
+    assert leftovers(tmp_path) == []
