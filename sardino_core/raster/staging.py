@@ -7,6 +7,7 @@ removed by the next run that writes there.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sys
@@ -20,6 +21,7 @@ from sardino_core.contract.errors import OutputUnwritable
 
 PREFIX = ".sardino-part-"
 _LOCK = "lock"
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 
 
 class Staging:
@@ -85,6 +87,12 @@ def staged() -> Iterator[Staging]:
     try:
         yield staging
         staging.publish()
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise OutputUnwritable(
+            f"An output could not be written completely ({error.strerror}).", "Free disk space, or write to another disk."
+        ) from error
     finally:
         staging.discard()
 

@@ -1,0 +1,139 @@
+"""The command line's grammar: subcommands, options, defaults and their help texts."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Sequence
+
+from sardino_core import __version__
+
+_EXAMPLES = """\
+examples:
+  sardino segment scene.tif --model starter --output landcover.tif
+  sardino segment scene_VV.tif scene_VH.tif --model starter --output landcover.tif --confidence confidence.tif
+  sardino attention scene.tif --model starter --output attention.tif --layer -1
+  sardino embed scene.tif --model starter --output tokens.tif --components 3
+  sardino simulate --output demo --size 1024 --seed 7
+"""
+
+
+def parse(argv: Sequence[str] | None) -> Namespace:
+    """Parse the command line; wrong usage ends the process with status 2, as argparse does."""
+    parser = ArgumentParser(
+        prog="sardino",
+        description="Land cover, attention maps and token embeddings from Sentinel-1 (DINO vision transformers).",
+        epilog=_EXAMPLES,
+        formatter_class=RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"sardino {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_segment(commands)
+    _add_attention(commands)
+    _add_embed(commands)
+    _add_simulate(commands)
+    _add_model(commands)
+    _common(commands.add_parser("check", help="Python, packages, devices, memory: what works, and the fix"))
+    return parser.parse_args(argv)
+
+
+def _add_segment(commands) -> None:  # type: ignore[no-untyped-def]  # argparse's own type is private
+    parser = commands.add_parser("segment", help="land-cover map, with confidence and probabilities on request")
+    _raster_job(parser)
+    parser.add_argument(
+        "--each", action="store_true", help="one map per INPUT; --output is a folder; a rerun skips the done"
+    )
+    parser.add_argument("--confidence", metavar="TIF", help="also write the highest probability, 0 to 1")
+    parser.add_argument("--probabilities", metavar="TIF", help="also write the probability of every class")
+    parser.add_argument("--no-abstain", action="store_true", help="always name a class, never `unsure` (254)")
+
+
+def _add_attention(commands) -> None:  # type: ignore[no-untyped-def]
+    parser = commands.add_parser("attention", help="attention of the class token, one band per head")
+    _raster_job(parser)
+    parser.add_argument("--layer", type=int, default=-1, help="layer from 0, or from the last: -1 (default)")
+    parser.add_argument("--heads", choices=["all", "mean", "max"], default="all", help="default: all")
+    parser.add_argument("--resolution", choices=["patch", "pixel"], default="pixel", help="default: pixel")
+
+
+def _add_embed(commands) -> None:  # type: ignore[no-untyped-def]
+    parser = commands.add_parser("embed", help="patch token embeddings, or their principal components")
+    _raster_job(parser)
+    parser.add_argument("--components", type=int, default=0, metavar="N", help="principal components; default: no PCA")
+    parser.add_argument("--dtype", choices=["float16", "float32", "int8"], default="float16", help="default: float16")
+
+
+def _add_simulate(commands) -> None:  # type: ignore[no-untyped-def]
+    parser = commands.add_parser("simulate", help="a simulated scene with labels, for tests and demonstrations")
+    parser.add_argument("--output", required=True, metavar="DIR", help="folder for scene.tif and labels.tif")
+    parser.add_argument("--size", type=int, default=1024, metavar="N", help="pixels per side; default: 1024")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="another seed is another place; default: 0")
+    parser.add_argument("--orbit", choices=["ascending", "descending"], default="descending")
+    parser.add_argument("--season", choices=["winter", "spring", "summer", "fall"], default="summer")
+    parser.add_argument("--all-seasons", action="store_true", help="eight bands: VV and VH of four seasons")
+    _common(parser)
+
+
+def _add_model(commands) -> None:  # type: ignore[no-untyped-def]
+    model = commands.add_parser("model", help="what a model file says about itself")
+    actions = model.add_subparsers(dest="action", required=True, metavar="ACTION")
+    info = actions.add_parser("info", help="bands, units, classes, provenance, licence")
+    info.add_argument("model", metavar="MODEL", help="a model file, or `starter`")
+    _common(info)
+
+
+def _raster_job(parser: ArgumentParser) -> None:
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="Sentinel-1 rasters of one scene, or its folder")
+    parser.add_argument("--model", required=True, metavar="M", help="a model file, or `starter`")
+    parser.add_argument("--output", required=True, metavar="TIF", help="GeoTIFF to write")
+    scene = parser.add_argument_group("how the input is read")
+    scene.add_argument(
+        "--bands", type=_bands, default={}, metavar="VV=1,VH=2", help="band numbers; seasons: VV@summer=1"
+    )
+    scene.add_argument("--units", choices=["auto", "db", "power", "amplitude", "uint8db", "dn83"], default="auto")
+    scene.add_argument("--extent", type=_extent, metavar="XMIN,YMIN,XMAX,YMAX", help="in the raster's CRS")
+    scene.add_argument("--cutline", metavar="POLYGONS", help="only inside these polygons")
+    scene.add_argument("--mask", metavar="RASTER_OR_POLYGONS", help="not where this covers (non-zero, or inside)")
+    run = parser.add_argument_group("how the model is run")
+    run.add_argument("--overlap", type=float, default=0.25, help="of windows, 0 to 0.75; default: 0.25")
+    run.add_argument("--batch-size", type=_batch_size, default=0, metavar="N", help="windows at once; default: auto")
+    run.add_argument("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto")
+    run.add_argument("--precision", choices=["auto", "fp32", "bf16"], default="auto")
+    run.add_argument("--format", choices=["gtiff", "cog"], default="gtiff")
+    run.add_argument("--overviews", action="store_true", help="add overviews for quick display")
+    _common(parser)
+
+
+def _common(parser: ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="messages for programs: one JSON object per line")
+    parser.add_argument("--log", metavar="FILE", help="GDAL's and the library's own messages")
+
+
+def _bands(text: str) -> dict[str, int]:
+    bands: dict[str, int] = {}
+    for part in text.split(","):
+        name, separator, number = part.partition("=")
+        if not separator or not number.strip().isdigit():
+            raise ArgumentTypeError(f"{text!r} is not of the form VV=1,VH=2")
+        bands[_band_key(name)] = int(number)
+    return bands
+
+
+def _band_key(name: str) -> str:
+    polarisation, separator, season = name.strip().partition("@")
+    return polarisation.upper() + (f"@{season.lower()}" if separator else "")
+
+
+def _extent(text: str) -> tuple[float, float, float, float]:
+    try:
+        xmin, ymin, xmax, ymax = (float(part) for part in text.split(","))
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is not xmin,ymin,xmax,ymax") from None
+    return xmin, ymin, xmax, ymax
+
+
+def _batch_size(text: str) -> int:
+    if text == "auto":
+        return 0
+    if not text.isdigit() or int(text) < 1:
+        raise ArgumentTypeError(f"{text!r} is neither `auto` nor a number from 1")
+    return int(text)

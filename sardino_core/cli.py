@@ -1,0 +1,192 @@
+"""The command `sardino`: arguments to jobs, jobs to the library, errors to one line and an exit status.
+
+Only the contract is imported here; everything heavy is imported inside the command that needs it.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sardino_core.arguments import parse
+from sardino_core.contract.errors import Cancelled, InputMissing, OutOfMemory, OutputUnwritable, SardinoError
+from sardino_core.contract.jobs import AttentionJob, EmbedJob, RunOptions, SceneOptions, SegmentJob, SimulateJob
+from sardino_core.contract.messages import Result
+from sardino_core.terminal import JsonVoice, PlainVoice, Voice
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status: 0 done, 1 an error that was told in one line, 2 wrong usage."""
+    arguments = parse(argv)
+    _configure_logging(arguments.log)
+    signal.signal(signal.SIGTERM, _interrupt)
+    voice: Voice = JsonVoice() if arguments.json else PlainVoice()
+    try:
+        _COMMANDS[arguments.command](arguments, voice)
+    except SardinoError as error:
+        voice.failure(error)
+    except KeyboardInterrupt:
+        voice.failure(Cancelled("The run was stopped; nothing was left behind."))
+    except MemoryError:
+        voice.failure(OutOfMemory("The memory is used up.", "Use a smaller --batch-size, or close other programs."))
+    except Exception as error:  # a defect: one line for the user, the traceback for whoever mends it
+        logging.getLogger(__name__).exception("unexpected error")
+        what = f"Unexpected {type(error).__name__}: {error}."
+        voice.failure(SardinoError(what, "This is a defect; run again with --log FILE and report it with that file."))
+    else:
+        return 0
+    return 1
+
+
+def _segment(arguments: Namespace, voice: Voice) -> None:
+    from sardino_core.inference import segment
+
+    if arguments.each:
+        _segment_each(arguments, voice)
+        return
+    job = SegmentJob(
+        _scene(arguments),
+        _run(arguments),
+        arguments.output,
+        confidence=arguments.confidence,
+        probabilities=arguments.probabilities,
+        abstain=not arguments.no_abstain,
+    )
+    result = segment(job, voice)
+    voice.result(result, _class_lines(result))
+
+
+def _segment_each(arguments: Namespace, voice: Voice) -> None:
+    """One map per scene, named after it; a scene whose map exists is skipped, one that fails does not stop the rest."""
+    from sardino_core.inference import segment
+
+    folder = Path(arguments.output)
+    if not folder.is_dir():
+        raise OutputUnwritable(f"The output folder {folder} does not exist.", "With --each, --output is a folder.")
+    done: dict[str, str] = {}
+    failed: list[str] = []
+    for scene in arguments.inputs:
+        output = folder / f"{Path(scene).name.removesuffix(Path(scene).suffix)}_landcover.tif"
+        if output.exists() or str(output) in done.values():
+            voice.log("info", f"{scene}: {output.name} is there already, skipped")
+            continue
+        voice.log("info", f"{scene}:")
+        options = replace(_scene(arguments), inputs=(scene,))
+        try:
+            segment(SegmentJob(options, _run(arguments), str(output), abstain=not arguments.no_abstain), voice)
+            done[scene] = str(output)
+        except Cancelled:
+            raise
+        except SardinoError as error:
+            failed.append(scene)
+            voice.log("warning", f"{scene}: {error}")
+    voice.result(Result(done, {"failed": failed}), [f"{len(done)} written, {len(failed)} failed"])
+    if failed:
+        raise InputMissing(f"{len(failed)} of {len(arguments.inputs)} scenes gave no map.", "See the warnings above.")
+
+
+def _attention(arguments: Namespace, voice: Voice) -> None:
+    from sardino_core.inference import attention
+
+    job = AttentionJob(
+        _scene(arguments), _run(arguments), arguments.output, arguments.layer, arguments.heads, arguments.resolution
+    )
+    voice.result(attention(job, voice), [arguments.output])
+
+
+def _embed(arguments: Namespace, voice: Voice) -> None:
+    from sardino_core.inference import embed
+
+    job = EmbedJob(_scene(arguments), _run(arguments), arguments.output, arguments.components, arguments.dtype)
+    voice.result(embed(job, voice), [arguments.output])
+
+
+def _simulate(arguments: Namespace, voice: Voice) -> None:
+    from sardino_core.simulate import simulate_scene
+
+    job = SimulateJob(
+        arguments.output, arguments.size, arguments.seed, arguments.orbit, arguments.season, arguments.all_seasons
+    )
+    files = simulate_scene(job, voice.progress, voice.cancelled)
+    outputs = {role: str(path) for role, path in files.items()}
+    voice.result(Result(outputs, {"simulated": True}), [*outputs.values(), "simulated: for tests and demonstrations"])
+
+
+def _model(arguments: Namespace, voice: Voice) -> None:
+    from sardino_core.contract.serial import to_dict
+    from sardino_core.model_card import card
+    from sardino_core.models.model_file import read_spec, resolve_model
+
+    path = resolve_model(arguments.model)
+    spec = read_spec(path)
+    voice.result(Result({}, to_dict(spec)), card(spec, path))
+
+
+def _check(arguments: Namespace, voice: Voice) -> None:
+    from sardino_core.environment import findings
+
+    found = findings()
+    values = {item.name: {"ok": item.ok, "found": item.found, "fix": item.fix} for item in found}
+    voice.result(Result({}, values), [item.line() for item in found])
+
+
+_COMMANDS: dict[str, Callable[[Namespace, Voice], None]] = {
+    "segment": _segment,
+    "attention": _attention,
+    "embed": _embed,
+    "simulate": _simulate,
+    "model": _model,
+    "check": _check,
+}
+
+
+def _scene(arguments: Namespace) -> SceneOptions:
+    return SceneOptions(
+        inputs=tuple(arguments.inputs),
+        bands=arguments.bands,
+        units=arguments.units,
+        extent=arguments.extent,
+        cutline=arguments.cutline,
+        mask=arguments.mask,
+    )
+
+
+def _run(arguments: Namespace) -> RunOptions:
+    return RunOptions(
+        model=arguments.model,
+        overlap=arguments.overlap,
+        batch_size=arguments.batch_size,
+        device=arguments.device,
+        precision=arguments.precision,
+        format=arguments.format,
+        overviews=arguments.overviews,
+    )
+
+
+def _class_lines(result: Result) -> list[str]:
+    pixels: dict[str, int] = result.values["pixels"]
+    total = sum(pixels.values())
+    shares = [f"{name} {count / total:.1%}" for name, count in pixels.items() if count]
+    return [result.outputs["output"], "  " + ", ".join(shares)]
+
+
+def _configure_logging(path: str | None) -> None:
+    """GDAL's and the library's messages go to the log file, or nowhere: stderr is for what concerns the user."""
+    handler: logging.Handler = logging.NullHandler()
+    if path is not None:
+        try:
+            handler = logging.FileHandler(path, encoding="utf-8")
+        except OSError as error:
+            print(f"error: The log {path} cannot be written ({error.strerror}).", file=sys.stderr)
+            raise SystemExit(1) from error
+    logging.basicConfig(level=logging.INFO, handlers=[handler], format="%(asctime)s %(name)s %(levelname)s %(message)s")
+
+
+def _interrupt(number: int, frame: Any) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,110 @@
+"""What this machine and this Python environment can do, and the remedy for what they cannot."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of `sardino check`; `fix` is empty where nothing needs mending."""
+
+    name: str
+    ok: bool
+    found: str
+    fix: str = ""
+
+    def line(self) -> str:
+        """For a person."""
+        return f"{'ok  ' if self.ok else '--  '}{self.name}: {self.found}" + (f" -> {self.fix}" if self.fix else "")
+
+
+def findings() -> list[Finding]:
+    """Look at Python, packages, devices, memory and the starter model. Never raises for something that is missing."""
+    return [
+        _python(),
+        *(_package(name, "pip install sardino") for name in ("numpy", "rasterio", "safetensors", "onnxruntime")),
+        _gdal(),
+        _providers(),
+        _torch(),
+        _memory(),
+        _disk(),
+        _starter(),
+    ]
+
+
+def _python() -> Finding:
+    ok = sys.version_info >= (3, 11)
+    return Finding("Python", ok, platform.python_version(), "" if ok else "install Python 3.11 or newer")
+
+
+def _package(name: str, fix: str) -> Finding:
+    try:
+        return Finding(name, True, importlib.metadata.version(name))
+    except importlib.metadata.PackageNotFoundError:
+        return Finding(name, False, "not installed", fix)
+
+
+def _gdal() -> Finding:
+    try:
+        import rasterio
+
+        return Finding("GDAL", True, rasterio.__gdal_version__)
+    except ImportError as error:
+        return Finding("GDAL", False, f"rasterio does not import ({error})", "pip install --force-reinstall rasterio")
+
+
+def _providers() -> Finding:
+    try:
+        import onnxruntime
+
+        names = [name.removesuffix("ExecutionProvider") for name in onnxruntime.get_available_providers()]
+        return Finding("ONNX Runtime devices", True, ", ".join(names))
+    except ImportError as error:
+        return Finding("ONNX Runtime devices", False, f"does not import ({error})", "pip install onnxruntime")
+
+
+def _torch() -> Finding:
+    try:
+        import torch
+    except ImportError as error:
+        return Finding("torch", True, f"not available ({error}); maps are made by ONNX Runtime",
+                       "pip install 'sardino[torch]' for training and GPUs")  # fmt: skip
+    if torch.cuda.is_available():
+        free, total = torch.cuda.mem_get_info()
+        device = f"{torch.cuda.get_device_name()}, {free / 2**30:.1f} of {total / 2**30:.1f} GB free"
+        return Finding("torch", True, f"{torch.__version__}, CUDA: {device}")
+    if torch.backends.mps.is_available():
+        return Finding("torch", True, f"{torch.__version__}, Apple GPU (mps)")
+    fix = "install the NVIDIA driver" if not shutil.which("nvidia-smi") else "install a torch build with CUDA"
+    return Finding("torch", True, f"{torch.__version__}, CPU only", f"{fix} if this machine has an NVIDIA GPU")
+
+
+def _memory() -> Finding:
+    cores = os.cpu_count() or 1
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    except (ValueError, OSError, AttributeError):  # Windows has no sysconf
+        return Finding("processor", True, f"{cores} cores, {platform.machine()}")
+    enough = total >= 4
+    return Finding("processor", enough, f"{cores} cores, {total:.0f} GB memory", "" if enough else "4 GB are needed")
+
+
+def _disk() -> Finding:
+    free = shutil.disk_usage(Path.cwd()).free / 2**30
+    return Finding("disk", free > 1, f"{free:.0f} GB free here", "" if free > 1 else "free some space for outputs")
+
+
+def _starter() -> Finding:
+    try:
+        from sardino_core.models.model_file import read_spec, resolve_model
+
+        return Finding("starter model", True, read_spec(resolve_model("starter")).name)
+    except Exception as error:
+        return Finding("starter model", False, str(error), "reinstall sardino")

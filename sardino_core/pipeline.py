@@ -1,0 +1,196 @@
+"""From a raster and a model to finished rows of a product: read ahead, predict in batches, blend.
+
+Reading runs in a thread of its own ahead of the network; writing (raster/writer.py) in another behind it.
+"""
+
+from __future__ import annotations
+
+import math
+import queue
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+
+from sardino_core.contract.jobs import RunOptions, SceneOptions
+from sardino_core.contract.listener import Listener
+from sardino_core.contract.model_spec import ModelSpec
+from sardino_core.products import Product, Windows, cells_with_data
+from sardino_core.raster.blending import Rows, TileValues, blend
+from sardino_core.raster.grid import RasterGrid
+from sardino_core.raster.resampling import cell_size, resample_backscatter, resampling_matrix
+from sardino_core.raster.scaling import standardise
+from sardino_core.raster.scene import Scene, open_scene
+from sardino_core.raster.strips import TilePixels, read_tile, read_tiles
+from sardino_core.raster.tiles import Tile, TilePlan, plan_tiles
+
+if TYPE_CHECKING:
+    from sardino_core.models.predictor import Predictor
+
+T = TypeVar("T")
+GDAL_CACHE_MB = 64  # GDAL's own default is 5 % of the machine's memory
+_WINDOWS_AHEAD = 2  # batches read while one is predicted
+
+
+@dataclass(frozen=True)
+class Session:
+    """An opened scene, a loaded model, and the windows that they make together."""
+
+    predictor: Predictor
+    model_sha256: str
+    scene: Scene
+    plan: TilePlan
+    batch: int
+    listener: Listener
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The model's contract."""
+        return self.predictor.spec
+
+    @property
+    def cell_grid(self) -> RasterGrid:
+        """The patch grid over the scene."""
+        return self.scene.grid.coarsen(self.plan.cell_px)
+
+    def rows(self, product: Product) -> Iterator[Rows]:
+        """Finished rows of the product from top to bottom, with progress; stops with Cancelled."""
+        tiles = (_Input.of(pixels, self, product) for pixels in read_tiles(self.scene, self.plan))
+        ahead = read_ahead(tiles, _WINDOWS_AHEAD * self.batch)
+        predicted = self._predict(ahead, product)
+        try:
+            yield from blend(predicted, self.plan, product.channels, product.scale)
+        finally:
+            ahead.close()
+
+    def sample(self, count: int) -> Iterator[tuple[Windows, NDArray[np.bool_]]]:
+        """Up to `count` windows with data, spread evenly: batches (B, C, S, S) and their cells' validity (B, n, n)."""
+        step = max(1, math.isqrt(max(1, self.plan.count // count)))
+        tiles = (tile for tile in self.plan.tiles() if tile.row_index % step == 0 and tile.col_index % step == 0)
+        product = Product(0, 1, lambda windows: windows)
+        inputs = (_Input.of(read_tile(self.scene, self.plan, tile), self, product) for tile in tiles)
+        full = (item for item in inputs if item.window is not None)
+        for group in batched(islice(full, count), self.batch):
+            self.listener.raise_if_cancelled()
+            yield (
+                np.stack([item.window for item in group if item.window is not None]),
+                np.stack([item.valid for item in group]),
+            )
+
+    def _predict(self, inputs: Iterable[_Input], product: Product) -> Iterator[TileValues]:
+        done = 0
+        for group in batched(inputs, self.batch):
+            self.listener.raise_if_cancelled()
+            windows = [item.window for item in group if item.window is not None]
+            values = iter(product.predict(np.stack(windows)) if windows else ())
+            for item in group:
+                yield TileValues(item.tile, None if item.window is None else next(values), item.valid)
+            done += len(group)
+            self.listener.progress(done / self.plan.count, f"window {done} of {self.plan.count}")
+
+
+@dataclass(frozen=True)
+class _Input:
+    """A window ready for the network; None where not a single pixel is valid."""
+
+    tile: Tile
+    window: NDArray[np.float32] | None  # (C, S, S) standardised
+    valid: NDArray[np.bool_]  # at the product's scale
+
+    @staticmethod
+    def of(pixels: TilePixels, session: Session, product: Product) -> _Input:
+        plan, spec = session.plan, session.spec
+        valid = pixels.valid if product.scale == plan.cell_px else cells_with_data(pixels.valid, plan.cell_px)
+        if not valid.any():
+            return _Input(pixels.tile, None, valid)
+        db, seen = pixels.backscatter_db, pixels.valid
+        if plan.cell_px != spec.backbone.patch:
+            db, seen = resample_backscatter(db, seen, resampling_matrix(plan.window_px, spec.window))
+        return _Input(pixels.tile, standardise(db, seen, spec.inputs.bands, spec.inputs.clip_db), valid)
+
+
+@contextmanager
+def open_session(scene_options: SceneOptions, run: RunOptions, listener: Listener) -> Iterator[Session]:
+    """Load the model, open the scene, plan the windows; log what was decided."""
+    from sardino_core.models.model_file import resolve_model, weights_hash
+    from sardino_core.models.predictor import load_predictor  # onnxruntime or torch: not before it is needed
+
+    listener.progress(0.0, "loading the model")
+    predictor = load_predictor(run.model, run.device, run.precision)
+    spec = predictor.spec
+    with (
+        rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_MB),
+        open_scene(scene_options, spec.inputs.bands, model_name=spec.name) as scene,
+    ):
+        spacing_m = scene.grid.spacing_m
+        cell_px = cell_size(spacing_m, spec.inputs.spacing_m, spec.backbone.patch)
+        plan = plan_tiles(scene.grid, spec.tokens_per_side, cell_px, run.overlap)
+        batch = run.batch_size or predictor.suggest_batch()
+        session = Session(predictor, weights_hash(resolve_model(run.model)), scene, plan, batch, listener)
+        for note in scene.notes:
+            listener.log("info", note)
+        for warning in scene.warnings:
+            listener.log("warning", warning)
+        if cell_px != spec.backbone.patch and spacing_m is not None:
+            network_m = spacing_m * cell_px / spec.backbone.patch
+            listener.log(
+                "info",
+                f"The pixel spacing of {spacing_m:.4g} m is outside the model's {spec.inputs.spacing_m[0]:g} to "
+                f"{spec.inputs.spacing_m[1]:g} m: windows are resampled to {network_m:.3g} m, the result comes back.",
+            )
+        listener.log("info", f"{scene.grid.width} x {scene.grid.height} pixels, {plan.count} windows of {spec.window} "
+                             f"pixels, {predictor.description}, batch {session.batch}")  # fmt: skip
+        yield session
+
+
+def read_ahead(items: Iterable[T], depth: int) -> Iterator[T]:
+    """The items in order, produced by a thread at most `depth` items ahead; its errors are raised here.
+
+    Closing the iterator stops the thread, and waits for it.
+    """
+    buffer: queue.Queue[tuple[str, T | BaseException | None]] = queue.Queue(maxsize=depth)
+    stop = threading.Event()
+
+    def offer(kind: str, item: T | BaseException | None) -> None:
+        while not stop.is_set():
+            try:
+                return buffer.put((kind, item), timeout=0.1)
+            except queue.Full:
+                continue
+
+    def produce() -> None:
+        try:
+            for item in items:
+                offer("item", item)
+                if stop.is_set():
+                    return
+            offer("end", None)
+        except BaseException as error:  # handed to the consumer, which raises it
+            offer("error", error)
+
+    thread = threading.Thread(target=produce, name="sardino-reader", daemon=True)
+    thread.start()
+    try:
+        while True:
+            kind, item = buffer.get()
+            if kind == "end":
+                return
+            if kind == "error":
+                raise item  # type: ignore[misc]
+            yield item  # type: ignore[misc]
+    finally:
+        stop.set()
+        thread.join()
+
+
+def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Lists of `size` items, the last one shorter."""
+    iterator = iter(items)
+    while batch := list(islice(iterator, size)):
+        yield batch
