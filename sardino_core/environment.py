@@ -107,4 +107,4 @@ def _starter() -> Finding:
 
         return Finding("starter model", True, read_spec(resolve_model("starter")).name)
     except Exception as error:
-        return Finding("starter model", False, str(error), "reinstall sardino")
+        return Finding("starter model", False, getattr(error, "message", str(error)), "reinstall sardino")

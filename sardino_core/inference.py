@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -60,12 +60,14 @@ def segment(job: SegmentJob, listener: Listener | None = None) -> Result:
         write_qml(staging.path(Path(job.output).with_suffix(".qml")), classes)
 
         pixels = np.zeros(256, np.int64)
-        for rows in session.rows(class_probabilities(session.predictor, session.plan.cell_px)):
-            decided = classify(rows, spec, job.abstain)
-            class_map(decided.classes)
-            confidence(decided.confidence)
-            probabilities(with_nodata(rows))
-            pixels += np.bincount(decided.classes.ravel(), minlength=256)
+        product = class_probabilities(session.predictor, session.plan.cell_px)
+        with closing(session.rows(product)) as stream:
+            for rows in stream:
+                decided = classify(rows, spec, job.abstain)
+                class_map(decided.classes)
+                confidence(decided.confidence)
+                probabilities(with_nodata(rows))
+                pixels += np.bincount(decided.classes.ravel(), minlength=256)
         _require_data(int(pixels[1:].sum()))
         stack.close()
         _finish(staging, job.run, [job.output, job.confidence, job.probabilities])
@@ -113,9 +115,10 @@ def embed(job: EmbedJob, listener: Listener | None = None) -> Result:
 
 def _stream(session: Session, product: Product, write: Callable[[Rows], None]) -> None:
     seen = 0
-    for rows in session.rows(product):
-        write(rows)
-        seen += int(rows.valid.sum())
+    with closing(session.rows(product)) as stream:
+        for rows in stream:
+            write(rows)
+            seen += int(rows.valid.sum())
     _require_data(seen)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -59,8 +59,11 @@ class Session:
         """The patch grid over the scene."""
         return self.scene.grid.coarsen(self.plan.cell_px)
 
-    def rows(self, product: Product) -> Iterator[Rows]:
-        """Finished rows of the product from top to bottom, with progress; stops with Cancelled."""
+    def rows(self, product: Product) -> Generator[Rows]:
+        """Finished rows of the product from top to bottom, with progress; stops with Cancelled.
+
+        Close it (contextlib.closing): a thread reads the scene until then.
+        """
         tiles = (_Input.of(pixels, self, product) for pixels in read_tiles(self.scene, self.plan))
         ahead = read_ahead(tiles, _WINDOWS_AHEAD * self.batch)
         predicted = self._predict(ahead, product)
@@ -149,7 +152,7 @@ def open_session(scene_options: SceneOptions, run: RunOptions, listener: Listene
         yield session
 
 
-def read_ahead(items: Iterable[T], depth: int) -> Iterator[T]:
+def read_ahead(items: Iterable[T], depth: int) -> Generator[T]:
     """The items in order, produced by a thread at most `depth` items ahead; its errors are raised here.
 
     Closing the iterator stops the thread, and waits for it.

@@ -63,8 +63,8 @@ def attention_maps(predictor: Predictor, cell_px: int, layer: int, heads: str, r
 def reduce_heads(maps: Values, heads: str) -> Values:
     """(B, heads, n, n) to all of them, their mean, or the highest."""
     if heads == "mean":
-        return maps.mean(axis=1, keepdims=True)
-    return maps.max(axis=1, keepdims=True) if heads == "max" else maps
+        return np.asarray(maps.mean(axis=1, keepdims=True))
+    return np.asarray(maps.max(axis=1, keepdims=True)) if heads == "max" else maps
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def token_embeddings(predictor: Predictor, projection: Projection | None) -> Pro
 def cells_with_data(valid: NDArray[np.bool_], cell_px: int) -> NDArray[np.bool_]:
     """(n * cell, n * cell) pixel validity to (n, n): a cell counts when any pixel of it does."""
     side = valid.shape[0] // cell_px
-    return valid.reshape(side, cell_px, side, cell_px).any(axis=(1, 3))
+    return np.asarray(valid.reshape(side, cell_px, side, cell_px).any(axis=(1, 3)))
 
 
 @dataclass(frozen=True)

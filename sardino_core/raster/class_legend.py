@@ -48,8 +48,8 @@ def write_aux_xml(path: Path, classes: Sequence[ClassSpec]) -> None:
         Xml.SubElement(column, "Usage").text = str(usage)
     for index, item in enumerate(classes):
         row = Xml.SubElement(table, "Row", index=str(index))
-        for value in (item.value, item.name, *rgb(item.colour)):
-            Xml.SubElement(row, "F").text = str(value)
+        for cell in (str(item.value), item.name, *map(str, rgb(item.colour))):
+            Xml.SubElement(row, "F").text = cell
     _write(root, path)
 
 

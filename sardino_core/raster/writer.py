@@ -169,9 +169,8 @@ def _check_complete(path: Path) -> None:
 def add_overviews(path: Path) -> None:
     """Power-of-two overviews by nearest neighbour (mode would invent smooth class borders), down to 256 pixels."""
     with rasterio.open(path, "r+") as dataset:
-        side, factors = max(dataset.width, dataset.height), []
-        while side >> len(factors) > 256:
-            factors.append(2 ** (len(factors) + 1))
+        side = max(dataset.width, dataset.height)
+        factors = [2**level for level in range(1, side.bit_length()) if side >> (level - 1) > 256]
         dataset.build_overviews(factors, Resampling.nearest)
 
 
