@@ -1,0 +1,113 @@
+"""The model file, NAME.safetensors: a `ModelSpec` in the header under the key `sardino`, then the weights. No pickle.
+
+Needs numpy and safetensors alone. Not for other projects' checkpoints, nor for building networks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from sardino_core.contract.errors import ModelInvalid, OutputUnwritable
+from sardino_core.contract.model_spec import ModelSpec
+from sardino_core.models.header import Header, read_header
+
+SPEC_KEY = "sardino"
+STARTER = "starter"
+_STARTER_FILE = Path(__file__).resolve().parent.parent / "starter" / "starter.safetensors"
+_NUMPY_TYPES: dict[str, np.dtype[Any]] = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4")}
+
+
+def resolve_model(name_or_path: str | Path) -> Path:
+    """The file behind what a user calls a model: `starter`, or a path. Raises ModelInvalid when there is none."""
+    path = _STARTER_FILE if str(name_or_path) == STARTER else Path(name_or_path).expanduser()
+    if path.is_file():
+        return path
+    remedy = "Install sardino again: its package holds the file." if str(name_or_path) == STARTER else "Check the path."
+    what = "is a folder" if path.is_dir() else "does not exist"
+    raise ModelInvalid(
+        f"The model {name_or_path} {what}; allowed are `{STARTER}` and the path of a .safetensors model file.",
+        remedy,
+    )
+
+
+def save_model(
+    path: str | Path,
+    spec: ModelSpec,
+    weights: Mapping[str, Any],
+    dtype: Literal["float16", "float32"] = "float16",
+) -> Path:
+    """Write the model file, whole or not at all; arrays or torch tensors in, stored as `dtype`.
+
+    Raises ModelInvalid for values that are not finite, or too large for float16, rather than writing them.
+    """
+    from safetensors.numpy import save
+
+    arrays = {name: _stored(name, value, np.dtype(dtype)) for name, value in weights.items()}
+    write_aside(Path(path), save(arrays, metadata={SPEC_KEY: spec.to_json()}))
+    return Path(path)
+
+
+def read_spec(path: str | Path) -> ModelSpec:
+    """What the model says about itself; reads the header alone. Raises ModelInvalid for anything else."""
+    return _spec(Path(path), read_header(Path(path)))
+
+
+def load_weights(path: str | Path) -> dict[str, np.ndarray]:
+    """All weights by name, as float32 whatever they are stored as. Raises ModelInvalid when one is not finite."""
+    header = read_header(Path(path))
+    weights = {}
+    with open(path, "rb") as file:
+        for name, entry in header.tensors.items():
+            file.seek(entry.offset)
+            stored = np.frombuffer(file.read(entry.size_bytes), _NUMPY_TYPES[entry.dtype])
+            weights[name] = stored.astype(np.float32).reshape(entry.shape)
+            if not np.isfinite(weights[name]).all():
+                raise ModelInvalid(f"The weight {name} of {Path(path).name} is not finite.", "Train it again.")
+    return weights
+
+
+def weights_hash(path: str | Path) -> str:
+    """SHA-256 of the whole file, as hexadecimal text: what an export is bound to."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_aside(path: Path, content: bytes) -> None:
+    """Write `content` under a hidden name and rename it; what a killed run left is overwritten by the next."""
+    if not path.parent.is_dir():
+        raise OutputUnwritable(f"The output folder {path.parent} does not exist.", "Create it, or choose another.")
+    aside = path.with_name(f".sardino-part-{path.name}")
+    try:
+        try:
+            aside.write_bytes(content)
+            aside.replace(path)
+        finally:
+            with suppress(OSError):
+                aside.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputUnwritable(f"{path} cannot be written ({error.strerror}).", "Choose another place.") from error
+
+
+def _spec(path: Path, header: Header) -> ModelSpec:
+    if SPEC_KEY not in header.metadata:
+        raise ModelInvalid(
+            f"{path.name} holds weights but no description under the key `{SPEC_KEY}`.",
+            "Convert it with `sardino model import`.",
+        )
+    return ModelSpec.parse(header.metadata[SPEC_KEY])
+
+
+def _stored(name: str, value: Any, dtype: np.dtype[Any]) -> np.ndarray:
+    tensor = value.detach().cpu().float().numpy() if hasattr(value, "detach") else value
+    with np.errstate(over="ignore"):  # an overflow becomes infinite, and is refused below
+        array = np.ascontiguousarray(tensor, dtype=dtype)
+    if not np.isfinite(array).all():
+        largest = float(np.abs(np.asarray(tensor, dtype=np.float64)).max())
+        raise ModelInvalid(f"The weight {name} cannot be stored as {dtype}: its largest magnitude is {largest:g}.")
+    return array

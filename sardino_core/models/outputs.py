@@ -1,0 +1,53 @@
+"""From what a network computes to what a user is given, in numpy: shared by both predictors, so that they agree."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sardino_core.contract.errors import ModelInvalid, SettingInvalid
+from sardino_core.contract.model_spec import ModelSpec
+
+
+def probabilities(logits: np.ndarray, temperature: float) -> np.ndarray:
+    """Calibrated probabilities: softmax(logits / temperature) over axis 1; (B, K, S, S) float32 both."""
+    scaled = logits / np.float32(temperature)
+    scaled -= scaled.max(axis=1, keepdims=True)
+    np.exp(scaled, out=scaled)
+    scaled /= scaled.sum(axis=1, keepdims=True)
+    return scaled
+
+
+def attention_maps(attention: np.ndarray, side: int) -> np.ndarray:
+    """Attention over patches (B, heads, N) to maps (B, heads, n, n) of mean 1: a share of the whole, times the tokens.
+
+    What the prefix tokens (class, registers) took is left out, so that uniform attention to the patches is 1.
+    """
+    total = np.maximum(attention.sum(axis=-1, keepdims=True), np.finfo(np.float32).tiny)
+    maps: np.ndarray = attention * (np.float32(attention.shape[-1]) / total)
+    return maps.reshape(*attention.shape[:2], side, side)
+
+
+def token_maps(tokens: np.ndarray, side: int) -> np.ndarray:
+    """Patch tokens (B, N, D) in row-major order to (B, n, n, D)."""
+    return tokens.reshape(len(tokens), side, side, tokens.shape[-1])
+
+
+def layer_index(layer: int, depth: int) -> int:
+    """`layer` counted from 0; raises SettingInvalid when there is no such layer."""
+    if not -depth <= layer < depth:
+        raise SettingInvalid(f"Layer {layer} does not exist; the model has 0 to {depth - 1} (or -{depth} to -1).")
+    return layer % depth
+
+
+def require_head(spec: ModelSpec) -> None:
+    """Raise ModelInvalid when the model cannot segment."""
+    if spec.task != "segmentation":
+        raise ModelInvalid(
+            f"The model {spec.name} is pretrained: it has no classes.",
+            "Use it for attention maps and embeddings, or fine-tune it with labels first.",
+        )
+
+
+def batch_on_cpu(spec: ModelSpec) -> int:
+    """Past a few thousand tokens a call, more windows gain nothing on a CPU and take memory."""
+    return max(1, min(16, 2048 // spec.tokens_per_side**2))

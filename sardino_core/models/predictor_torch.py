@@ -1,0 +1,149 @@
+"""The predictor on torch: GPUs in bf16, Apple GPUs and CPUs in fp32. Imports torch."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sardino_core.contract.errors import DependencyMissing, OutOfMemory
+from sardino_core.contract.jobs import Device, Precision
+from sardino_core.contract.model_spec import ModelSpec
+from sardino_core.models import outputs
+from sardino_core.models.model_file import load_weights
+from sardino_core.models.network import build
+from sardino_core.models.predictor import gpu_is_likely
+
+_log = logging.getLogger(__name__)
+_GPU_PIXELS_PER_CALL = 2 * 1024 * 1024  # enough work for one call to keep a large GPU busy
+
+
+class TorchPredictor:
+    """See `predictor.Predictor`. For one thread at a time."""
+
+    def __init__(self, model: Path, spec: ModelSpec, device: torch.device, precision: Precision = "auto") -> None:
+        """Raises ModelInvalid when the weights are not those that the specification calls for."""
+        self.spec = spec
+        self._device = device
+        self._bf16 = precision == "bf16" or (precision == "auto" and _bf16_pays(device))
+        self._network = build(spec, load_weights(model)).eval().requires_grad_(False).to(device)
+        self._batches = ShrinkingBatches()
+        number = "bf16" if self._bf16 else "fp32"
+        self.description = f"torch {torch.__version__.split('+')[0]}, {_device_name(device)}, {number}"
+
+    def segment(self, windows: np.ndarray) -> np.ndarray:
+        """Probabilities (B, K, S, S)."""
+        outputs.require_head(self.spec)
+        temperature = self.spec.calibration.temperature
+        return self._run(windows, lambda x: (self._network(x).float() / temperature).softmax(dim=1))
+
+    def attention(self, windows: np.ndarray, layer: int) -> np.ndarray:
+        """Attention maps (B, heads, n, n), uniform = 1."""
+        index = outputs.layer_index(layer, self.spec.backbone.depth)
+        found = self._run(windows, lambda x: self._network.features(x, (index,)).attention[:, 0])
+        return outputs.attention_maps(found, self.spec.tokens_per_side)
+
+    def tokens(self, windows: np.ndarray) -> np.ndarray:
+        """Patch tokens (B, n, n, D)."""
+        found = self._run(windows, lambda x: self._network.features(x, ()).tokens)
+        return outputs.token_maps(found, self.spec.tokens_per_side)
+
+    def suggest_batch(self) -> int:
+        """Windows per call: on a GPU by work and free memory."""
+        if self._device.type == "cpu":
+            return outputs.batch_on_cpu(self.spec)
+        batch = max(1, _GPU_PIXELS_PER_CALL // self.spec.window**2)
+        if self._device.type == "cuda":
+            free_bytes, _ = torch.cuda.mem_get_info(self._device)
+            batch = min(batch, int(0.5 * free_bytes) // _window_bytes(self.spec))
+        return max(1, batch)
+
+    def _run(self, windows: np.ndarray, compute: Callable[[Tensor], Tensor]) -> np.ndarray:
+        def once(part: np.ndarray) -> np.ndarray:
+            x = torch.from_numpy(np.ascontiguousarray(part, dtype=np.float32)).to(self._device)
+            with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
+                found = compute(x)
+            array: np.ndarray = found.float().cpu().numpy()
+            return array
+
+        return self._batches.run(windows, once)
+
+
+class ShrinkingBatches:
+    """Calls a function on a batch; when memory runs out, on halves of it from then on, and says so once."""
+
+    def __init__(self) -> None:
+        """No limit until memory runs out."""
+        self.limit: int | None = None
+
+    def run(self, windows: np.ndarray, once: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """`once` over all of `windows`, in as many parts as it takes. Raises OutOfMemory when one is too much."""
+        parts: list[np.ndarray] = []
+        done = 0
+        while done < len(windows):
+            part = windows[done : done + (self.limit or len(windows))]
+            try:
+                parts.append(once(part))
+                done += len(part)
+            except RuntimeError as error:
+                if not _is_out_of_memory(error):
+                    raise
+                self._halve(len(part))
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _halve(self, failed: int) -> None:
+        if failed == 1:
+            raise OutOfMemory(
+                "The device's memory does not hold the model and one window.", "Free memory there, or use --device cpu."
+            )
+        if self.limit is None:
+            _log.warning("The device ran out of memory at %d windows a batch; going on with smaller batches.", failed)
+        self.limit = failed // 2
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def choose_device(asked: Device) -> torch.device:
+    """The device to compute on. Raises DependencyMissing when the one asked for is not there; auto falls back aloud."""
+    if asked == "cuda" and not torch.cuda.is_available():
+        raise DependencyMissing(
+            f"torch {torch.__version__} finds no CUDA device.", "See `sardino check` for why, or use --device cpu."
+        )
+    if asked == "mps" and not torch.backends.mps.is_available():
+        raise DependencyMissing(f"torch {torch.__version__} finds no Apple GPU.", "Use --device cpu.")
+    if asked != "auto":
+        return torch.device(asked)
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if gpu_is_likely():
+        _log.warning(
+            "An NVIDIA driver is there, but torch %s cannot use it; running on the CPU. `sardino check` says more.",
+            torch.__version__,
+        )
+    return torch.device("cpu")
+
+
+def _bf16_pays(device: torch.device) -> bool:
+    """On NVIDIA GPUs with bf16 units (Ampere and later). A CPU is several times slower in bf16."""
+    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+
+
+def _device_name(device: torch.device) -> str:
+    return f"cuda ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else device.type
+
+
+def _window_bytes(spec: ModelSpec) -> int:
+    """A generous estimate of what one window takes at the peak: a block's activations, and the head's at full size."""
+    tokens = spec.tokens_per_side**2 + spec.backbone.register_tokens + 1
+    block = 20 * tokens * spec.backbone.width
+    head = spec.window**2 * (80 + 4 * len(spec.classes))
+    return 4 * (block + head)
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    text = str(error).lower()
+    return isinstance(error, torch.cuda.OutOfMemoryError) or "out of memory" in text or "can't allocate memory" in text

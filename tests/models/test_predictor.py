@@ -1,0 +1,233 @@
+"""Both predictors keep the same promises, and the right one is chosen; the light environment needs no torch."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sardino_core.contract.errors import DependencyMissing, ModelInvalid, OutOfMemory, SettingInvalid
+from sardino_core.models.export_file import export_path
+from sardino_core.models.model_file import load_weights, read_spec
+from sardino_core.models.network import build
+from sardino_core.models.predictor import Predictor, gpu_is_likely, load_predictor
+from sardino_core.models.predictor_torch import ShrinkingBatches, TorchPredictor, choose_device
+from tests.models.networks import noise
+
+needs_no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="is about machines without a GPU")
+
+
+@pytest.fixture(params=["onnx", "torch"])
+def predictor(request: pytest.FixtureRequest, model: Path) -> Predictor:
+    if request.param == "onnx":
+        return load_predictor(model, device="cpu")
+    return TorchPredictor(model, read_spec(model), torch.device("cpu"))
+
+
+def test_probabilities_are_probabilities(predictor: Predictor) -> None:
+    found = predictor.segment(noise(predictor.spec, batch=3))
+    assert found.shape == (3, 3, 32, 32) and found.dtype == np.float32
+    assert found.min() >= 0
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
+
+
+def test_probabilities_are_calibrated_by_the_temperature(predictor: Predictor, model: Path) -> None:
+    """Log-ratios of probabilities are differences of logits over the temperature."""
+    windows = noise(predictor.spec)
+    network = build(predictor.spec, load_weights(model)).eval()
+    with torch.inference_mode():
+        logits = network(torch.from_numpy(windows)).numpy()
+    found = np.log(predictor.segment(windows))
+    np.testing.assert_allclose(found[:, 0] - found[:, 1], (logits[:, 0] - logits[:, 1]) / 1.7, atol=1e-3)
+
+
+def test_attention_maps_have_mean_one(predictor: Predictor) -> None:
+    for layer in (0, -1):
+        found = predictor.attention(noise(predictor.spec), layer)
+        assert found.shape == (2, 3, 4, 4) and found.dtype == np.float32
+        assert found.min() >= 0
+        np.testing.assert_allclose(found.mean(axis=(2, 3)), 1, atol=1e-5)
+
+
+def test_tokens_lie_on_the_patch_grid(predictor: Predictor) -> None:
+    found = predictor.tokens(noise(predictor.spec))
+    assert found.shape == (2, 4, 4, 48) and found.dtype == np.float32
+
+
+def test_a_window_does_not_depend_on_its_batch(predictor: Predictor) -> None:
+    windows = noise(predictor.spec, batch=7)
+    for compute in (predictor.segment, predictor.tokens, lambda x: predictor.attention(x, -1)):
+        np.testing.assert_allclose(compute(windows)[4:6], compute(windows[4:6]), atol=1e-4, rtol=0)
+
+
+def test_strided_and_double_input_is_taken_by_value(predictor: Predictor) -> None:
+    windows = noise(predictor.spec, batch=4)
+    expected = predictor.segment(windows[::2])
+    np.testing.assert_allclose(predictor.segment(windows.astype(np.float64)[::2]), expected, atol=1e-5)
+    turned = np.ascontiguousarray(windows.transpose(0, 1, 3, 2)).transpose(0, 1, 3, 2)
+    np.testing.assert_allclose(predictor.segment(turned)[::2], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("value", [0.0, 3.0, -40.0, 1000.0])
+def test_constant_windows_give_finite_results(predictor: Predictor, value: float) -> None:
+    windows = np.full((1, 2, 32, 32), value, np.float32)
+    assert np.isfinite(predictor.segment(windows)).all()
+    assert np.isfinite(predictor.attention(windows, -1)).all()
+    assert np.isfinite(predictor.tokens(windows)).all()
+
+
+def test_a_layer_that_does_not_exist_is_named(predictor: Predictor) -> None:
+    with pytest.raises(SettingInvalid, match="Layer 2 does not exist"):
+        predictor.attention(noise(predictor.spec), 2)
+
+
+def test_a_batch_is_suggested(predictor: Predictor) -> None:
+    assert 1 <= predictor.suggest_batch() <= 16
+
+
+def test_a_pretrained_model_does_not_segment(pretrained: Path) -> None:
+    spec = read_spec(pretrained)
+    for one in (load_predictor(pretrained), TorchPredictor(pretrained, spec, torch.device("cpu"))):
+        assert one.tokens(noise(spec)).shape == (2, 4, 4, 48)
+        with pytest.raises(ModelInvalid, match="pretrained: it has no classes"):
+            one.segment(noise(spec))
+
+
+@needs_no_gpu
+def test_auto_prefers_the_export_and_falls_back_to_torch(model: Path, tmp_path: Path) -> None:
+    assert load_predictor(model).description.startswith("ONNX Runtime")
+    shutil.copy(model, tmp_path / "alone.safetensors")
+    alone = load_predictor(tmp_path / "alone.safetensors")
+    assert alone.description.startswith("torch") and alone.description.endswith("cpu, fp32")
+
+
+@needs_no_gpu
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+def test_a_device_that_is_not_there_is_named(model: Path, device: str) -> None:
+    with pytest.raises(DependencyMissing, match=f"finds no {'CUDA device' if device == 'cuda' else 'Apple GPU'}"):
+        load_predictor(model, device=device)
+
+
+@needs_no_gpu
+def test_bf16_on_the_cpu_only_when_asked_for(model: Path) -> None:
+    asked = load_predictor(model, device="cpu", precision="bf16")
+    assert asked.description.endswith("cpu, bf16")
+    windows = noise(asked.spec)
+    np.testing.assert_allclose(asked.segment(windows), load_predictor(model).segment(windows), atol=0.1)
+
+
+@needs_no_gpu
+def test_a_driver_that_torch_cannot_use_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        assert choose_device("auto").type == "cpu"
+    assert ("NVIDIA driver" in caplog.text) == gpu_is_likely()
+
+
+@pytest.mark.parametrize("hidden", ["", "-1"])
+def test_hidden_gpus_are_not_likely(monkeypatch: pytest.MonkeyPatch, hidden: str) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
+    assert not gpu_is_likely()
+
+
+def test_batches_shrink_once_memory_runs_out(caplog: pytest.LogCaptureFixture) -> None:
+    tried: list[int] = []
+
+    def once(part: np.ndarray) -> np.ndarray:
+        tried.append(len(part))
+        if len(part) > 3:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return part * 2
+
+    batches = ShrinkingBatches()
+    windows = np.arange(13.0)
+    np.testing.assert_array_equal(batches.run(windows, once), windows * 2)
+    assert tried == [13, 6, 3, 3, 3, 3, 1]
+    tried.clear()
+    np.testing.assert_array_equal(batches.run(windows, once), windows * 2)
+    assert max(tried) == 3
+    assert caplog.text.count("ran out of memory") == 1
+
+
+def test_one_window_that_does_not_fit_is_an_error_with_a_way_out() -> None:
+    def once(part: np.ndarray) -> np.ndarray:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    with pytest.raises(OutOfMemory, match="--device cpu"):
+        ShrinkingBatches().run(np.zeros(4), once)
+
+
+def test_other_failures_are_not_taken_for_memory() -> None:
+    def once(part: np.ndarray) -> np.ndarray:
+        raise RuntimeError("shape mismatch")
+
+    with pytest.raises(RuntimeError, match="shape mismatch"):
+        ShrinkingBatches().run(np.zeros(4), once)
+
+
+WITHOUT_TORCH = """
+import sys
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("torch", "timm", "onnx", "onnxscript", "rasterio"):
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Block())
+import importlib.util
+importlib.util.find_spec = lambda name, package=None: None
+import numpy as np
+from sardino_core.contract.errors import DependencyMissing
+from sardino_core.models.predictor import load_predictor
+predictor = load_predictor(sys.argv[1])
+np.save(sys.argv[2], predictor.segment(np.load(sys.argv[3])))
+for asked in (dict(device="cuda"), dict(precision="bf16")):
+    try:
+        load_predictor(sys.argv[1], **asked)
+    except DependencyMissing as error:
+        assert "sardino[torch]" in str(error), error
+    else:
+        raise SystemExit("not refused")
+"""
+
+
+def _run(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", script, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+
+
+def test_without_torch_the_result_is_the_same(model: Path, tmp_path: Path) -> None:
+    windows = noise(read_spec(model))
+    np.save(tmp_path / "windows.npy", windows)
+    done = _run(WITHOUT_TORCH, model, tmp_path / "found.npy", tmp_path / "windows.npy")
+    assert done.returncode == 0, done.stderr
+    heavy = TorchPredictor(model, read_spec(model), torch.device("cpu"))
+    np.testing.assert_allclose(np.load(tmp_path / "found.npy"), heavy.segment(windows), atol=1e-4)
+
+
+def test_without_torch_and_export_the_way_out_is_said(model: Path, tmp_path: Path) -> None:
+    shutil.copy(model, tmp_path / "alone.safetensors")
+    shutil.copy(export_path(model), tmp_path / "other.onnx")
+    done = _run(WITHOUT_TORCH, tmp_path / "alone.safetensors", tmp_path / "x.npy", tmp_path / "windows.npy")
+    assert "DependencyMissing" in done.stderr
+    assert "alone.safetensors cannot run without torch: alone.onnx is not beside it" in done.stderr
+
+
+def test_importing_the_seam_costs_nothing() -> None:
+    script = """
+import sys
+import sardino_core.models
+assert "numpy" not in sys.modules
+import sardino_core.models.predictor, sardino_core.models.model_file, sardino_core.models.export_file
+heavy = {"torch", "timm", "onnx", "onnxruntime", "rasterio", "safetensors"} & set(sys.modules)
+assert not heavy, heavy
+"""
+    done = _run(script)
+    assert done.returncode == 0, done.stderr
