@@ -91,7 +91,8 @@ def staged() -> Iterator[Staging]:
         if error.errno not in _NO_ROOM:
             raise
         raise OutputUnwritable(
-            f"An output could not be written completely ({error.strerror}).", "Free disk space, or write to another disk."
+            f"An output could not be written completely ({error.strerror}).",
+            "Free disk space, or write to another disk.",
         ) from error
     finally:
         staging.discard()

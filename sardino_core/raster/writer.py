@@ -82,7 +82,7 @@ class RasterWriter:
         if self._row != self.grid.height:
             raise AssertionError(f"{self._row} of {self.grid.height} rows were written")
         self._dataset.close()
-        _check_complete(self.path)
+        check_complete(self.path)
 
     def __enter__(self) -> RasterWriter:
         return self
@@ -151,19 +151,18 @@ def _create(path: Path, grid: RasterGrid, layout: RasterLayout) -> Any:
     return dataset
 
 
-def _check_complete(path: Path) -> None:
-    """GDAL may swallow an error while it closes a file; a block without its bytes gives that away."""
-    size = path.stat().st_size
+def check_complete(path: Path) -> None:
+    """Raise OutputUnwritable unless every block lies within the file: GDAL may swallow what fails at closing."""
+    length = path.stat().st_size
     with rasterio.open(path) as dataset:
-        rows = -(-dataset.height // dataset.block_shapes[0][0])
-        cols = -(-dataset.width // dataset.block_shapes[0][1])
-        for band in {1, dataset.count}:
-            for row in range(rows):
-                for col in (0, cols - 1):
-                    offset = dataset.get_tag_item(f"BLOCK_OFFSET_{col}_{row}", "TIFF", bidx=band)
-                    length = dataset.get_tag_item(f"BLOCK_SIZE_{col}_{row}", "TIFF", bidx=band)
-                    if offset is None or length is None or int(offset) + int(length) > size:
-                        raise _unwritable(path, None)
+        for band in dataset.indexes:
+            for (row, col), _ in dataset.block_windows(band):
+                offset, size = (
+                    int(dataset.get_tag_item(f"BLOCK_{item}_{col}_{row}", "TIFF", bidx=band) or 0)
+                    for item in ("OFFSET", "SIZE")
+                )
+                if size == 0 or offset + size > length:
+                    raise _unwritable(path, None)
 
 
 def add_overviews(path: Path) -> None:

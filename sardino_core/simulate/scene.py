@@ -25,6 +25,7 @@ from sardino_core.contract.jobs import SimulateJob
 from sardino_core.contract.model_spec import SEASONS
 from sardino_core.raster.grid import PixelWindow, RasterGrid
 from sardino_core.raster.staging import staged
+from sardino_core.raster.writer import check_complete
 from sardino_core.simulate.geometry import Orbit
 from sardino_core.simulate.noise import Float, salt_of
 from sardino_core.simulate.place import place_of
@@ -93,7 +94,7 @@ def simulate_scene(
                     if report:
                         report(done / len(windows), f"simulated {done} of {len(windows)} blocks")
             for path in aside.values():
-                _verify(path)
+                check_complete(path)
         except (RasterioError, OSError) as error:
             raise OutputUnwritable(
                 f"The scene could not be written to {folder} ({error}).", "Free some space, or choose another folder."
@@ -152,20 +153,6 @@ def _write(sinks: dict[str, Any], window: PixelWindow, block: Block) -> None:
     sinks["scene"].write(block.sigma0_db, window=place)
     sinks["labels"].write(block.labels, 1, window=place)
     sinks["layover_shadow"].write(block.layover_shadow, 1, window=place)
-
-
-def _verify(path: Path) -> None:
-    """Raise OSError unless every block lies within the file: GDAL does not report what fails when a file is closed."""
-    length = path.stat().st_size
-    with rasterio.open(path) as source:
-        for band in source.indexes:
-            for (row, col), _ in source.block_windows(band):
-                offset, size = (
-                    int(source.get_tag_item(f"BLOCK_{item}_{col}_{row}", "TIFF", bidx=band) or 0)
-                    for item in ("OFFSET", "SIZE")
-                )
-                if size == 0 or offset + size > length:
-                    raise OSError(f"{path.name} is incomplete: the disk is full")
 
 
 def _opened(path: Path, role: str, job: SimulateJob, seasons: tuple[str, ...]) -> Any:

@@ -44,6 +44,14 @@ def test_simulate_writes_a_scene_that_says_it_is_simulated(run, tmp_path):
         assert scene.tags()["SARDINO_SIMULATED"] == "YES"
 
 
+def test_what_is_made_of_a_simulated_scene_says_so(run, model, tmp_path):
+    assert run("simulate", "--output", tmp_path / "place", "--size", 64, "--seed", 3)[0] == 0
+    command = ["segment", tmp_path / "place" / "scene.tif", "--model", model, "--output", tmp_path / "map.tif"]
+    assert run(*command)[0] == 0
+    with rasterio.open(tmp_path / "map.tif") as dataset:
+        assert dataset.tags()["SARDINO_SIMULATED"] == "YES"
+
+
 def test_python_m_is_the_same_command():
     process = subprocess.run([sys.executable, "-m", "sardino_core", "--version"], capture_output=True, text=True)
     assert process.stdout.startswith("sardino ")

@@ -1,0 +1,18 @@
+"""Fixtures that every test folder shares."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """The folder of real Sentinel-1 rasters: SARDINO_DATA, else shared/data beside the repository; skips without it."""
+    named = os.environ.get("SARDINO_DATA")
+    folder = Path(named) if named else Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("the folder of real rasters is not here (set SARDINO_DATA)")
+    return folder
