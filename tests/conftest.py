@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +17,8 @@ def data_folder() -> Path:
     if not folder.is_dir():
         pytest.skip("the folder of real rasters is not here (set SARDINO_DATA)")
     return folder
+
+
+# Machines are noisy: speed is measured by `make bench`, never by a test's deadline.
+settings.register_profile("sardino", deadline=None)
+settings.load_profile("sardino")

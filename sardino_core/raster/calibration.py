@@ -25,7 +25,7 @@ _POSSIBLE_DB: _Ranges = ((-29.0, 1.0), (-34.0, -2.0), (0.0, 20.0))  # calm water
 _NEGATIVE = -1.5  # a fifth percentile below this is no power and no amplitude, even after noise subtraction
 _ASK = "Pass --units db, power, amplitude, uint8db or dn83 (the product's documentation says which)."
 CALIBRATE = (
-    "Calibrate and terrain-correct it first (the SNAP graph or the Earth Engine script in the help), "
+    "Calibrate and terrain-correct it first (docs/preparing.md has a SNAP graph and an Earth Engine script), "
     "or download an RTC product."
 )
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 from affine import Affine
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sardino_core.raster.blending import TileValues, axis_weights, blend
@@ -40,7 +40,6 @@ def test_weights_are_positive_and_sum_to_one(length, window, overlap):
     np.testing.assert_allclose(total, 1, atol=1e-6)
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_a_constant_comes_out_as_it_went_in(data):
     plan = plans(data.draw)
@@ -53,7 +52,6 @@ def test_a_constant_comes_out_as_it_went_in(data):
     np.testing.assert_allclose(values, 3.5, rtol=1e-5)
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_a_function_of_the_pixel_alone_is_reproduced(data):
     plan = plans(data.draw)
@@ -68,7 +66,6 @@ def test_a_function_of_the_pixel_alone_is_reproduced(data):
     np.testing.assert_allclose(values[0], expected, rtol=1e-5, atol=1e-5)
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_strips_give_the_same_as_one_array_over_the_whole_raster(data):
     """The streamed result equals the plain definition: accumulate everything, in the same order, then cut."""

@@ -145,10 +145,11 @@ def test_gdal_says_nothing_on_stderr(tmp_path: Path) -> None:
 def test_ground_control_points_without_crs_are_refused_even_with_units(tmp_path: Path) -> None:
     path = write(tmp_path / "a.tif", np.full((1, 64, 64), 220, np.uint16), crs=None, transform=Affine.identity())
     with rasterio.open(path, "r+") as data:
-        data.gcps = [GroundControlPoint(row, col, 15 + col, 48 - row) for row, col in ((0, 0), (0, 63), (63, 0))], (
-            CRS.from_epsg(4326)
+        data.gcps = (
+            [GroundControlPoint(row, col, 15 + col, 48 - row) for row, col in ((0, 0), (0, 63), (63, 0))],
+            (CRS.from_epsg(4326)),
         )
-    with pytest.raises(NotCalibrated, match=r"ground control points.*SNAP graph or the Earth Engine script"):
+    with pytest.raises(NotCalibrated, match=r"ground control points.*SNAP graph and an Earth Engine script"):
         scene_of(path, units="amplitude")
 
 

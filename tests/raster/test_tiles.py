@@ -41,7 +41,7 @@ def test_touching_windows_are_exactly_those_that_overlap(length, window, overlap
     assert list(axis.touching(index)) == expected
 
 
-@given(st.integers(1, 700), st.integers(1, 700), st.integers(1, 20), st.integers(1, 16), overlaps)
+@given(st.integers(1, 300), st.integers(1, 300), st.integers(2, 20), st.integers(1, 16), overlaps)
 def test_tiles_of_a_raster_lie_on_cells_and_reach_its_end(height, width, cells, cell_px, overlap):
     grid = RasterGrid(width, height, Affine.translation(0, 0), None)
     plan = plan_tiles(grid, cells, cell_px, overlap)

@@ -26,7 +26,7 @@ def write(path, values, layout, portions=(517,), grid=GRID):
             row += portion
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(cuts=st.lists(st.integers(1, 516), max_size=8))
 def test_the_file_does_not_depend_on_the_portions(tmp_path_factory, cuts):
     folder = tmp_path_factory.mktemp("portions")

@@ -71,24 +71,24 @@ def test_classes_are_ordered_as_in_the_world(blocks):
     assert -30 < vh[80] < -24  # the noise floor, mostly
 
 
-def test_class_medians_are_within_the_spread_of_real_tiles(blocks, real_data):
+def test_class_medians_are_within_the_spread_of_real_tiles(blocks, data_folder):
     """Spain and India, water by hand: the simulated water lies within 3 dB of theirs in both polarisations."""
     for name in ("Spain_7370579", "India_900498"):
-        with rasterio.open(real_data / "sen1floods11" / "S1" / f"{name}_S1Hand.tif") as source:
+        with rasterio.open(data_folder / "sen1floods11" / "S1" / f"{name}_S1Hand.tif") as source:
             sigma0_db = source.read()
-        with rasterio.open(real_data / "sen1floods11" / "Labels" / f"{name}_LabelHand.tif") as source:
+        with rasterio.open(data_folder / "sen1floods11" / "Labels" / f"{name}_LabelHand.tif") as source:
             water = source.read(1) == 1
         for band in (0, 1):
             real = np.nanmedian(sigma0_db[band][water])
             assert abs(real - _class_median(blocks, 80, band)) < 3
 
 
-def test_trees_lie_within_the_spread_of_real_tiles(blocks, real_data):
+def test_trees_lie_within_the_spread_of_real_tiles(blocks, data_folder):
     """Chile and Denmark: gamma0, so 1 dB above sigma0 at 38 degrees."""
     for name in ("433D_629L_3_1", "637U_59R_1_3"):
-        with rasterio.open(real_data / "terramind" / "S1RTC" / f"{name}.tif") as source:
+        with rasterio.open(data_folder / "terramind" / "S1RTC" / f"{name}.tif") as source:
             gamma0_db = source.read()
-        with rasterio.open(real_data / "terramind" / "LULC" / f"{name}.tif") as source:
+        with rasterio.open(data_folder / "terramind" / "LULC" / f"{name}.tif") as source:
             trees = source.read(1) == 2
         for band in (0, 1):
             real = np.median(gamma0_db[band][trees]) - 1.0

@@ -78,9 +78,9 @@ def test_measure_of_white_speckle():
     assert abs(measured.lag1) < 0.03
 
 
-def test_real_tiles_measure_as_the_estimator_says(real_data):
+def test_real_tiles_measure_as_the_estimator_says(data_folder):
     """Homogeneous savanna in Ghana: what the simulation is held against."""
-    with rasterio.open(real_data / "sen1floods11" / "S1" / "Ghana_53713_S1Hand.tif") as source:
+    with rasterio.open(data_folder / "sen1floods11" / "S1" / "Ghana_53713_S1Hand.tif") as source:
         power = 10 ** (source.read(1).astype(float) / 10)
     measured = measure(power)
     assert 5 <= measured.enl <= 8
