@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import signal
-import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -24,10 +23,10 @@ from sardino_core.terminal import JsonVoice, PlainVoice, Voice
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0 done, 1 an error that was told in one line, 2 wrong usage."""
     arguments = parse(argv)
-    _configure_logging(arguments.log)
     signal.signal(signal.SIGTERM, _interrupt)
     voice: Voice = JsonVoice() if arguments.json else PlainVoice()
     try:
+        _configure_logging(arguments.log, voice)
         _COMMANDS[arguments.command](arguments, voice)
     except SardinoError as error:
         voice.failure(error)
@@ -176,16 +175,29 @@ def _class_lines(result: Result) -> list[str]:
     return [result.outputs["output"], "  " + ", ".join(shares)]
 
 
-def _configure_logging(path: str | None) -> None:
-    """GDAL's and the library's messages go to the log file, or nowhere: stderr is for what concerns the user."""
+class _Notices(logging.Handler):
+    """The library's own warnings concern the user; those of GDAL and other packages go to the log file alone."""
+
+    def __init__(self, voice: Voice) -> None:
+        super().__init__(logging.WARNING)
+        self.voice = voice
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.name != __name__:
+            self.voice.log("warning", record.getMessage())
+
+
+def _configure_logging(path: str | None, voice: Voice) -> None:
     handler: logging.Handler = logging.NullHandler()
     if path is not None:
         try:
             handler = logging.FileHandler(path, encoding="utf-8")
         except OSError as error:
-            print(f"error: The log {path} cannot be written ({error.strerror}).", file=sys.stderr)
-            raise SystemExit(1) from error
-    logging.basicConfig(level=logging.INFO, handlers=[handler], format="%(asctime)s %(name)s %(levelname)s %(message)s")
+            raise OutputUnwritable(f"The log {path} cannot be written ({error.strerror}).") from error
+    logging.basicConfig(
+        level=logging.INFO, handlers=[handler], format="%(asctime)s %(name)s %(levelname)s %(message)s", force=True
+    )
+    logging.getLogger("sardino_core").handlers = [_Notices(voice)]
 
 
 def _interrupt(number: int, frame: Any) -> None:

@@ -6,10 +6,7 @@ second and is the faster one on a CPU). Nothing heavy is imported here.
 
 from __future__ import annotations
 
-import importlib.util
 import logging
-import os
-import sys
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +15,7 @@ import numpy as np
 from sardino_core.contract.errors import DependencyMissing
 from sardino_core.contract.jobs import Device, Precision
 from sardino_core.contract.model_spec import ModelSpec
+from sardino_core.models.devices import gpu_is_likely, has_torch
 from sardino_core.models.export_file import problem_with_export
 from sardino_core.models.model_file import read_spec, resolve_model
 
@@ -68,20 +66,6 @@ def load_predictor(model: str | Path, device: Device = "auto", precision: Precis
     if device == "auto" and gpu_is_likely() and not has_torch():
         _log.warning("An NVIDIA GPU is there, but torch is not installed; running on the CPU. %s", _INSTALL_TORCH)
     return _load_on_cpu(path, spec)
-
-
-def has_torch() -> bool:
-    """Whether the extra with torch is installed; looks, and imports nothing."""
-    return all(importlib.util.find_spec(name) is not None for name in ("torch", "timm"))
-
-
-def gpu_is_likely() -> bool:
-    """Whether an NVIDIA driver is there (Linux, WSL, Windows): reason enough to pay for torch's import."""
-    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
-        return False
-    if sys.platform == "win32":
-        return (Path(os.environ.get("SYSTEMROOT", "C:/Windows")) / "System32" / "nvcuda.dll").exists()
-    return any(Path(place).exists() for place in ("/proc/driver/nvidia/version", "/dev/nvidiactl", "/dev/dxg"))
 
 
 def _load_on_cpu(path: Path, spec: ModelSpec) -> Predictor:

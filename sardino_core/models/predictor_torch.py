@@ -14,9 +14,9 @@ from sardino_core.contract.errors import DependencyMissing, OutOfMemory
 from sardino_core.contract.jobs import Device, Precision
 from sardino_core.contract.model_spec import ModelSpec
 from sardino_core.models import outputs
+from sardino_core.models.devices import gpu_is_likely
 from sardino_core.models.model_file import load_weights
 from sardino_core.models.network import build
-from sardino_core.models.predictor import gpu_is_likely
 
 _log = logging.getLogger(__name__)
 _GPU_PIXELS_PER_CALL = 2 * 1024 * 1024  # enough work for one call to keep a large GPU busy

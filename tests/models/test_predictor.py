@@ -13,10 +13,11 @@ import pytest
 import torch
 
 from sardino_core.contract.errors import DependencyMissing, ModelInvalid, OutOfMemory, SettingInvalid
+from sardino_core.models.devices import gpu_is_likely
 from sardino_core.models.export_file import export_path
 from sardino_core.models.model_file import load_weights, read_spec
 from sardino_core.models.network import build
-from sardino_core.models.predictor import Predictor, gpu_is_likely, load_predictor
+from sardino_core.models.predictor import Predictor, load_predictor
 from sardino_core.models.predictor_torch import ShrinkingBatches, TorchPredictor, choose_device
 from tests.models.networks import noise
 
