@@ -67,5 +67,6 @@ def write_qml(path: Path, classes: Sequence[ClassSpec]) -> None:
 
 
 def _write(root: Xml.Element, path: Path) -> None:
+    # Without an XML declaration: GDAL takes the first node of NAME.aux.xml for the root, and passes over all else.
     Xml.indent(root)
-    Xml.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+    Xml.ElementTree(root).write(path, encoding="utf-8", xml_declaration=False)

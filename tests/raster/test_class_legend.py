@@ -1,4 +1,4 @@
-"""The legend beside a class map, read back with GDAL's own reader where rasterio offers it."""
+"""The legend beside a class map: what GDAL and QGIS read as category names, attribute table and style."""
 
 from xml.etree import ElementTree as Xml
 
@@ -16,6 +16,7 @@ def test_colour_table_has_a_transparent_nodata():
 
 def test_category_names_stand_at_their_values(tmp_path):
     write_aux_xml(tmp_path / "a.aux.xml", CLASSES)
+    assert (tmp_path / "a.aux.xml").read_bytes().startswith(b"<PAMDataset>")  # GDAL passes over a declaration's file
     root = Xml.parse(tmp_path / "a.aux.xml").getroot()
     names = [item.text or "" for item in root.iter("Category")]
     assert (names[0], names[10], names[80], names[254], len(names)) == ("nodata", "trees", "water", "unsure", 255)
