@@ -16,6 +16,11 @@ examples:
   sardino simulate --output demo --size 1024 --seed 7
 """
 
+_FORMATS_HELP = (
+    "dino, dino-checkpoint, dinov2, dinov3 (RGB); torchgeo-s1, softcon-s1, dino-mm (Sentinel-1); default: auto, where "
+    "only one fits"
+)
+
 
 def parse(argv: Sequence[str] | None) -> Namespace:
     """Parse the command line; wrong usage ends the process with status 2, as argparse does."""
@@ -74,11 +79,20 @@ def _add_simulate(commands) -> None:  # type: ignore[no-untyped-def]
 
 
 def _add_model(commands) -> None:  # type: ignore[no-untyped-def]
-    model = commands.add_parser("model", help="what a model file says about itself")
+    model = commands.add_parser("model", help="what a model file says about itself; others' weights into one")
     actions = model.add_subparsers(dest="action", required=True, metavar="ACTION")
     info = actions.add_parser("info", help="bands, units, classes, provenance, licence")
     info.add_argument("model", metavar="MODEL", help="a model file, or `starter`")
     _common(info)
+    add = actions.add_parser("import", help="a model file from another project's checkpoint, for fine-tuning")
+    add.add_argument("source", metavar="SOURCE", help=".pth, .pt or .safetensors")
+    add.add_argument("--format", default="auto", metavar="F", help=_FORMATS_HELP)
+    add.add_argument("--output", required=True, metavar="M", help="model file to write (.safetensors); .onnx beside it")
+    add.add_argument("--bands", type=_band_list, default=("VV", "VH"), metavar="VV,VH,VV-VH", help="default: VV,VH")
+    add.add_argument("--window", type=int, default=0, metavar="N", help="pixels per side; default: the source's own")
+    add.add_argument("--dtype", choices=["float16", "float32"], default="float16", help="stored as; default: float16")
+    add.add_argument("--licence", metavar="TEXT", help="the weights' licence; default: unknown, see the source")
+    _common(add)
 
 
 def _raster_job(parser: ArgumentParser) -> None:
@@ -116,6 +130,10 @@ def _bands(text: str) -> dict[str, int]:
             raise ArgumentTypeError(f"{text!r} is not of the form VV=1,VH=2")
         bands[_band_key(name)] = int(number)
     return bands
+
+
+def _band_list(text: str) -> tuple[str, ...]:
+    return tuple(part.strip().upper() for part in text.split(","))
 
 
 def _band_key(name: str) -> str:

@@ -9,12 +9,16 @@ import logging
 import signal
 from argparse import Namespace
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from sardino_core.arguments import parse
-from sardino_core.contract.errors import Cancelled, InputMissing, OutOfMemory, OutputUnwritable, SardinoError
+from sardino_core.contract.errors import (
+    Cancelled,
+    DependencyMissing,
+    OutOfMemory,
+    OutputUnwritable,
+    SardinoError,
+)
 from sardino_core.contract.jobs import AttentionJob, EmbedJob, RunOptions, SceneOptions, SegmentJob, SimulateJob
 from sardino_core.contract.messages import Result
 from sardino_core.terminal import JsonVoice, PlainVoice, Voice
@@ -44,11 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _segment(arguments: Namespace, voice: Voice) -> None:
+    from sardino_core.batch import segment_each
     from sardino_core.inference import segment
 
-    if arguments.each:
-        _segment_each(arguments, voice)
-        return
     job = SegmentJob(
         _scene(arguments),
         _run(arguments),
@@ -57,37 +59,12 @@ def _segment(arguments: Namespace, voice: Voice) -> None:
         probabilities=arguments.probabilities,
         abstain=not arguments.no_abstain,
     )
-    result = segment(job, voice)
-    voice.result(result, _class_lines(result))
-
-
-def _segment_each(arguments: Namespace, voice: Voice) -> None:
-    """One map per scene, named after it; a scene whose map exists is skipped, one that fails does not stop the rest."""
-    from sardino_core.inference import segment
-
-    folder = Path(arguments.output)
-    if not folder.is_dir():
-        raise OutputUnwritable(f"The output folder {folder} does not exist.", "With --each, --output is a folder.")
-    done: dict[str, str] = {}
-    failed: list[str] = []
-    for scene in arguments.inputs:
-        output = folder / f"{Path(scene).name.removesuffix(Path(scene).suffix)}_landcover.tif"
-        if output.exists() or str(output) in done.values():
-            voice.log("info", f"{scene}: {output.name} is there already, skipped")
-            continue
-        voice.log("info", f"{scene}:")
-        options = replace(_scene(arguments), inputs=(scene,))
-        try:
-            segment(SegmentJob(options, _run(arguments), str(output), abstain=not arguments.no_abstain), voice)
-            done[scene] = str(output)
-        except Cancelled:
-            raise
-        except SardinoError as error:
-            failed.append(scene)
-            voice.log("warning", f"{scene}: {error}")
-    voice.result(Result(done, {"failed": failed}), [f"{len(done)} written, {len(failed)} failed"])
-    if failed:
-        raise InputMissing(f"{len(failed)} of {len(arguments.inputs)} scenes gave no map.", "See the warnings above.")
+    if arguments.each:
+        result = segment_each(job, voice)
+        voice.result(result, list(result.outputs.values()))
+    else:
+        result = segment(job, voice)
+        voice.result(result, _class_lines(result))
 
 
 def _attention(arguments: Namespace, voice: Voice) -> None:
@@ -118,6 +95,10 @@ def _simulate(arguments: Namespace, voice: Voice) -> None:
 
 
 def _model(arguments: Namespace, voice: Voice) -> None:
+    {"info": _model_info, "import": _model_import}[arguments.action](arguments, voice)
+
+
+def _model_info(arguments: Namespace, voice: Voice) -> None:
     from sardino_core.contract.serial import to_dict
     from sardino_core.model_card import card
     from sardino_core.models.model_file import read_spec, resolve_model
@@ -125,6 +106,32 @@ def _model(arguments: Namespace, voice: Voice) -> None:
     path = resolve_model(arguments.model)
     spec = read_spec(path)
     voice.result(Result({}, to_dict(spec)), card(spec, path))
+
+
+def _model_import(arguments: Namespace, voice: Voice) -> None:
+    from sardino_core.models.devices import has_torch
+
+    if not has_torch():
+        raise DependencyMissing("Importing weights needs torch and timm.", "Install the extra `sardino[torch]`.")
+    from sardino_core.contract.serial import to_dict
+    from sardino_core.model_card import card
+    from sardino_core.models.weights_import import UNKNOWN_LICENCE, ImportOptions, import_weights
+
+    found = import_weights(
+        ImportOptions(
+            source=arguments.source,
+            output=arguments.output,
+            format=arguments.format,
+            bands=arguments.bands,
+            window=arguments.window,
+            dtype=arguments.dtype,
+            licence=arguments.licence or UNKNOWN_LICENCE,
+        ),
+        voice,
+    )
+    outputs = {"output": str(found.model), "export": str(found.export)}
+    values = {"format": found.format.name, "report": found.report.values(), "model": to_dict(found.spec)}
+    voice.result(Result(outputs, values), [*found.report.lines(), *card(found.spec, found.model), str(found.model)])
 
 
 def _check(arguments: Namespace, voice: Voice) -> None:

@@ -98,6 +98,12 @@ class DependencyMissing(SardinoError):
     code = "dependency-missing"
 
 
+class ScenesFailed(SardinoError):
+    """Some scenes of a batch gave no result; the others did."""
+
+    code = "scenes-failed"
+
+
 class OutOfMemory(SardinoError):
     """The job does not fit into memory even at the smallest batch."""
 

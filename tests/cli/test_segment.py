@@ -187,10 +187,21 @@ def test_each_writes_one_map_per_scene_skips_the_done_and_goes_on_after_a_failur
     command = ["segment", "--each", *scenes, "--model", model, "--output", tmp_path / "maps"]
     status, out, err = run(*command)
     assert status == 1
-    assert "2 written, 1 failed" in out
-    assert "broken.tif" in err
+    assert out == ""
+    assert "error: 1 of 3 scenes gave no map" in err and "broken.tif" in err
     tifs = sorted(path.name for path in (tmp_path / "maps").glob("*.tif"))
     assert tifs == ["other_landcover.tif", "scene_landcover.tif"]
     before = (tmp_path / "maps" / tifs[0]).stat().st_mtime_ns
-    assert "0 written, 1 failed" in run(*command)[1]
+    assert run(*command)[0] == 1
     assert (tmp_path / "maps" / tifs[0]).stat().st_mtime_ns == before
+
+
+def test_each_tells_scenes_of_one_name_apart(run, model, tmp_path):
+    for name in ("january", "july"):
+        (tmp_path / name).mkdir()
+        write_raster(tmp_path / name / "scene.tif", speckled(40, 40))
+    (tmp_path / "maps").mkdir()
+    scenes = [tmp_path / name / "scene.tif" for name in ("january", "july")]
+    assert run("segment", "--each", *scenes, "--model", model, "--output", tmp_path / "maps")[0] == 0
+    tifs = sorted(path.name for path in (tmp_path / "maps").glob("*.tif"))
+    assert tifs == ["january_scene_landcover.tif", "july_scene_landcover.tif"]
