@@ -8,21 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
+from timm.layers import LayerNorm  # type: ignore[attr-defined]
 from timm.models.vision_transformer import Attention, Block, VisionTransformer  # type: ignore[attr-defined]
 from torch import Tensor
 
 from sardino_core.contract.errors import ModelInvalid
 from sardino_core.contract.model_spec import BackboneSpec
 from sardino_core.models.outputs import layer_index
+from sardino_core.models.rotary import add_rotary_positions
 
 # What the architecture's name fixes; width, depth and heads come from the specification. The DINOv2 variants differ
-# from the plain ones in LayerScale alone (Oquab et al. 2023, arXiv 2304.07193).
+# from the plain ones in LayerScale alone (Oquab et al. 2023, arXiv 2304.07193); the DINOv3 variants in rotary instead
+# of added positions besides, and in the norms' epsilon (Siméoni et al. 2025, arXiv 2508.10104).
 _PLAIN: dict[str, Any] = {}
 _DINOV2: dict[str, Any] = {"init_values": 1e-5}
+_DINOV3: dict[str, Any] = {**_DINOV2, "pos_embed": "none", "norm_layer": partial(LayerNorm, eps=1e-5)}
 ARCHITECTURES: dict[str, dict[str, Any]] = {
     "vit_tiny": _PLAIN,
     "vit_small": _PLAIN,
@@ -32,6 +37,10 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
     "vit_small_dinov2": _DINOV2,
     "vit_base_dinov2": _DINOV2,
     "vit_large_dinov2": _DINOV2,
+    "vit_tiny_dinov3": _DINOV3,
+    "vit_small_dinov3": _DINOV3,
+    "vit_base_dinov3": _DINOV3,
+    "vit_large_dinov3": _DINOV3,
 }
 
 
@@ -57,7 +66,7 @@ def build_backbone(
         raise ModelInvalid(
             f"The model's backbone.architecture is {spec.architecture}; allowed: {', '.join(ARCHITECTURES)}."
         )
-    return VisionTransformer(
+    backbone = VisionTransformer(
         img_size=window,
         patch_size=spec.patch,
         in_chans=bands,
@@ -71,6 +80,7 @@ def build_backbone(
         drop_path_rate=drop_path,
         **ARCHITECTURES[spec.architecture],
     )
+    return add_rotary_positions(backbone) if ARCHITECTURES[spec.architecture] is _DINOV3 else backbone
 
 
 def walk(backbone: VisionTransformer, x: Tensor, layers: Sequence[int] = ()) -> Walk:
