@@ -6,6 +6,7 @@ A job is plain data: paths, numbers and names. Ranges are checked here, the fit 
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
 from typing import Dict, Literal, Optional, Tuple, Type, Union
 
@@ -35,9 +36,10 @@ class SceneOptions:
         for key, number in self.bands.items():
             if number < 1:
                 raise SettingInvalid(f"--bands {key}={number} is out of range; band numbers start at 1.")
-        if self.extent and not (self.extent[0] < self.extent[2] and self.extent[1] < self.extent[3]):
+        extent = self.extent
+        if extent and not (all(map(math.isfinite, extent)) and extent[0] < extent[2] and extent[1] < extent[3]):
             raise SettingInvalid(
-                f"The extent {','.join(f'{value:g}' for value in self.extent)} is empty or turned around.",
+                f"The extent {','.join(f'{value:g}' for value in extent)} is empty, endless or turned around.",
                 "Give xmin,ymin,xmax,ymax in the raster's CRS.",
             )
 

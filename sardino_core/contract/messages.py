@@ -63,7 +63,7 @@ _KINDS: Tuple[Type[Any], ...] = (Hello, Progress, Log, Result, Failure)
 def encode(message: Message) -> str:
     """One line of JSON without the newline; the key `type` names the message."""
     body = {"type": type(message).__name__.lower(), **to_dict(message)}
-    return json.dumps(body, ensure_ascii=False, allow_nan=False)
+    return json.dumps(body, allow_nan=False)  # ASCII: a Windows pipe may know no other letters
 
 
 def decode(line: str) -> Message:

@@ -155,11 +155,12 @@ def _check(spec: ModelSpec) -> None:
     for band in inputs.bands:
         _require(band.name in POLARISATIONS, "inputs.bands.name", band.name, ", ".join(POLARISATIONS))
         _require(band.season is None or band.season in SEASONS, "inputs.bands.season", band.season, ", ".join(SEASONS))
-        _require(band.std_db > 0, "inputs.bands.std_db", band.std_db, "a positive number")
+        _require(abs(band.mean_db) <= 1e3, "inputs.bands.mean_db", band.mean_db, "-1000 to 1000")
+        _require(1e-3 <= band.std_db <= 1e3, "inputs.bands.std_db", band.std_db, "0.001 to 1000")
     _require(inputs.clip_db[0] < inputs.clip_db[1], "inputs.clip_db", inputs.clip_db, "low before high")
     _require(0 < inputs.spacing_m[0] <= inputs.spacing_m[1], "inputs.spacing_m", inputs.spacing_m, "low before high")
     temperature, unsure_below = spec.calibration.temperature, spec.calibration.unsure_below
-    _require(temperature > 0, "calibration.temperature", temperature, "a positive number")
+    _require(1e-3 <= temperature <= 1e3, "calibration.temperature", temperature, "0.001 to 1000")
     _require(0 <= unsure_below <= 1, "calibration.unsure_below", unsure_below, "0 to 1")
     _check_classes(spec)
 
@@ -171,8 +172,12 @@ def _check_classes(spec: ModelSpec) -> None:
     _require(spec.head in ("linear", "decoder"), "head", spec.head, "linear or decoder")
     _require(len(spec.classes) >= 2, "classes", len(spec.classes), "two or more")
     values = [item.value for item in spec.classes]
+    names = [item.name for item in spec.classes]
     _require(len(set(values)) == len(values), "classes.value", values, "unique values")
+    _require(len({*names, UNSURE_NAME}) == len(names) + 1, "classes.name", names, "unique names, and not `unsure`")
     for item in spec.classes:
+        named = 1 <= len(item.name) <= 80 and item.name.isprintable()
+        _require(named, "classes.name", repr(item.name), "1 to 80 printable characters")
         _require(1 <= item.value <= 253, "classes.value", item.value, "1 to 253 (0 is nodata, 254 unsure)")
         _require(bool(re.fullmatch(r"#[0-9a-fA-F]{6}", item.colour)), "classes.colour", item.colour, "#rrggbb")
 

@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,6 +22,8 @@ from sardino_core.contract.errors import OutputUnwritable
 
 PREFIX = ".sardino-part-"
 _LOCK = "lock"
+_YOUNG_S = 600  # a folder without a lock is left alone for so long
+_RASTERS = {".tif", ".tiff"}
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 
 
@@ -30,32 +33,38 @@ class Staging:
     def __init__(self) -> None:
         """Use `staged()`, which also tidies up."""
         self._folders: dict[Path, tuple[Path, IO[bytes]]] = {}
-        self._files: list[tuple[Path, Path]] = []
+        self._files: dict[Path, tuple[Path, Path]] = {}  # as asked for -> written aside, final
 
     def path(self, final: str | Path) -> Path:
-        """Where to write what shall become `final`. Raises OutputUnwritable before any work is done."""
-        destination = Path(final)
-        if destination.is_dir():
-            raise OutputUnwritable(f"The output {destination} is a folder.", "Give a file name.")
-        aside = self._folder(destination.parent) / destination.name
-        self._files.append((aside, destination))
-        return aside
-
-    def aside(self, final: str | Path) -> Path:
-        """Where `final`, already handed out, is being written."""
-        return next(aside for aside, destination in self._files if destination == Path(final))
+        """Where to write what shall become `final`; the same for the same name. Raises OutputUnwritable at once."""
+        asked = Path(final)
+        if asked not in self._files:
+            destination = asked.resolve() if asked.is_symlink() else asked
+            if destination.is_dir():
+                raise OutputUnwritable(f"The output {destination} is a folder.", "Give a file name.")
+            if destination.exists() and not destination.is_file():
+                raise OutputUnwritable(f"The output {destination} is a device or a pipe.", "Give a file name.")
+            self._files[asked] = (self._folder(destination.parent) / destination.name, destination)
+        return self._files[asked][0]
 
     def publish(self) -> None:
-        """Rename everything that was written to its final name; what was asked for first (the raster) comes last."""
-        for aside, destination in reversed(self._files):
-            if aside.exists():
-                try:
-                    os.replace(aside, destination)
-                except OSError as error:
-                    raise OutputUnwritable(
-                        f"{destination} cannot be replaced ({error.strerror}).",
-                        "Close the program that has it open, or choose another name.",
-                    ) from error
+        """Rename everything that was written to its final name, in the order in which it was asked for.
+
+        A raster that replaces another one takes away what described the old one: statistics, style, overviews.
+        """
+        written = [(aside, destination) for aside, destination in self._files.values() if aside.exists()]
+        ours = {destination for _, destination in written}
+        for aside, destination in written:
+            try:
+                os.replace(aside, destination)
+                for companion in _companions(destination):
+                    if companion not in ours:
+                        companion.unlink(missing_ok=True)
+            except OSError as error:
+                raise OutputUnwritable(
+                    f"{destination} cannot be replaced ({error.strerror}).",
+                    "Close the program that has it open, or choose another name.",
+                ) from error
 
     def discard(self) -> None:
         """Remove the folders aside, with whatever is still in them."""
@@ -71,12 +80,11 @@ class Staging:
                 raise OutputUnwritable(f"The output folder {parent} does not exist.", "Create it, or choose another.")
             try:
                 _remove_stale(parent)
-                folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+                self._folders[parent] = _locked_folder(parent)
             except OSError as error:
                 raise OutputUnwritable(
                     f"The output folder {parent} cannot be written to ({error.strerror}).", "Choose another."
                 ) from error
-            self._folders[parent] = (folder, _locked(folder))
         return self._folders[parent][0]
 
 
@@ -98,20 +106,34 @@ def staged() -> Iterator[Staging]:
         staging.discard()
 
 
+def _companions(raster: Path) -> list[Path]:
+    """The files that GDAL and QGIS read beside a raster."""
+    if raster.suffix.lower() not in _RASTERS:
+        return []
+    return [raster.with_name(raster.name + end) for end in (".aux.xml", ".ovr", ".msk")] + [raster.with_suffix(".qml")]
+
+
 def _remove_stale(parent: Path) -> None:
     for folder in parent.glob(PREFIX + "*"):
         with suppress(OSError):
-            lock = open(folder / _LOCK, "r+b")
-            free = _try_lock(lock)
-            lock.close()
+            if not (folder / _LOCK).exists():  # killed before it had a lock, or about to get one
+                if time.time() - folder.stat().st_mtime > _YOUNG_S:
+                    shutil.rmtree(folder, ignore_errors=True)
+                continue
+            with open(folder / _LOCK, "r+b") as lock:
+                free = _try_lock(lock)
             if free:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def _locked(folder: Path) -> IO[bytes]:
-    lock = open(folder / _LOCK, "w+b")
-    _try_lock(lock)
-    return lock
+def _locked_folder(parent: Path) -> tuple[Path, IO[bytes]]:
+    """A new folder whose lock is held; another run may tidy it away before it is locked, and then it is made again."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+        lock = open(folder / _LOCK, "w+b")
+        if _try_lock(lock) and folder.exists():
+            return folder, lock
+        lock.close()
 
 
 def _try_lock(file: IO[bytes]) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 import rasterio
 import rasterio.shutil
 from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError  # what escapes from overviews and copies; no RasterioError
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
@@ -25,6 +26,7 @@ from sardino_core.raster.grid import RasterGrid
 _log = logging.getLogger(__name__)
 _WRITES_BEHIND = 2  # strips of blocks waiting for compression; more only costs memory
 _MANY_BANDS = 16
+GDAL_ERRORS = (RasterioError, CPLE_BaseError, OSError)
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ class RasterWriter:
         while len(self._pending) > allowed:
             try:
                 self._pending.popleft().result()
-            except (RasterioError, OSError) as error:
+            except GDAL_ERRORS as error:
                 raise _unwritable(self.path, error) from error
 
 
@@ -140,7 +142,7 @@ def _create(path: Path, grid: RasterGrid, layout: RasterLayout) -> Any:
             bigtiff="IF_SAFER",
             **options,
         )
-    except (RasterioError, OSError) as error:
+    except GDAL_ERRORS as error:
         raise _unwritable(path, error) from error
     dataset.update_tags(**layout.tags)
     dataset.descriptions = tuple(layout.band_names)
@@ -152,36 +154,61 @@ def _create(path: Path, grid: RasterGrid, layout: RasterLayout) -> Any:
 
 
 def check_complete(path: Path) -> None:
-    """Raise OutputUnwritable unless every block lies within the file: GDAL may swallow what fails at closing."""
+    """Raise OutputUnwritable unless every block, overviews included, lies within the file.
+
+    GDAL may swallow what fails while it closes one.
+    """
     length = path.stat().st_size
     with rasterio.open(path) as dataset:
-        for band in dataset.indexes:
-            for (row, col), _ in dataset.block_windows(band):
-                offset, size = (
-                    int(dataset.get_tag_item(f"BLOCK_{item}_{col}_{row}", "TIFF", bidx=band) or 0)
-                    for item in ("OFFSET", "SIZE")
-                )
-                if size == 0 or offset + size > length:
-                    raise _unwritable(path, None)
+        levels = [(None, dataset.shape), *enumerate(_overview_shapes(dataset))]
+        block = dataset.block_shapes[0]
+        for level, (height, width) in levels:
+            for band in dataset.indexes:
+                for row, col in np.ndindex(-(-height // block[0]), -(-width // block[1])):
+                    offset, size = (
+                        int(dataset.get_tag_item(f"BLOCK_{item}_{col}_{row}", "TIFF", bidx=band, ovr=level) or 0)
+                        for item in ("OFFSET", "SIZE")
+                    )
+                    if size == 0 or offset + size > length:
+                        raise _unwritable(path, None)
+
+
+def _overview_shapes(dataset: Any) -> list[tuple[int, int]]:
+    return [(-(-dataset.height // factor), -(-dataset.width // factor)) for factor in dataset.overviews(1)]
 
 
 def add_overviews(path: Path) -> None:
     """Power-of-two overviews by nearest neighbour (mode would invent smooth class borders), down to 256 pixels."""
-    with rasterio.open(path, "r+") as dataset:
-        side = max(dataset.width, dataset.height)
-        factors = [2**level for level in range(1, side.bit_length()) if side >> (level - 1) > 256]
-        dataset.build_overviews(factors, Resampling.nearest)
+    try:
+        with rasterio.open(path, "r+") as dataset:
+            side = max(dataset.width, dataset.height)
+            factors = [2**level for level in range(1, side.bit_length()) if side >> (level - 1) > 256]
+            dataset.build_overviews(factors, Resampling.nearest)
+        with rasterio.open(path) as dataset:
+            if dataset.overviews(1) != factors:
+                raise _unwritable(path, None)
+    except GDAL_ERRORS as error:
+        raise _unwritable(path, error) from error
 
 
-def to_cog(path: Path) -> None:
+def to_cog(path: Path, layout: RasterLayout) -> None:
     """Rewrite a finished GeoTIFF as a cloud-optimised one, in place. Raises OutputUnwritable."""
-    plain = path.with_name(path.stem + ".plain.tif")
+    plain = path.with_name(path.name + ".plain")
     path.rename(plain)
+    options = {"nbits": 16, "predictor": "NO"} if layout.dtype == "float16" else {"predictor": "YES"}
     try:
         rasterio.shutil.copy(
-            plain, path, driver="COG", compress="deflate", bigtiff="IF_SAFER", overview_resampling="nearest"
+            plain,
+            path,
+            driver="COG",
+            compress="deflate",
+            blocksize=2 * layout.block_px,
+            bigtiff="IF_SAFER",
+            overview_resampling="nearest",
+            **options,
         )
-    except (RasterioError, OSError) as error:
+        check_complete(path)
+    except GDAL_ERRORS as error:
         raise _unwritable(path, error) from error
     plain.unlink()
 

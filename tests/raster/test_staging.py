@@ -50,6 +50,34 @@ def test_a_read_only_folder_is_named(tmp_path):
         staging.path(tmp_path / "a.txt")
 
 
+@pytest.mark.skipif(os.name == "nt", reason="pipes")
+def test_a_pipe_is_never_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe.tif")
+    with pytest.raises(OutputUnwritable, match="device or a pipe"), staged() as staging:
+        staging.path(tmp_path / "pipe.tif")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_a_link_keeps_pointing_and_its_target_is_written(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link.txt").symlink_to(tmp_path / "elsewhere" / "target.txt")
+    with staged() as staging:
+        staging.path(tmp_path / "link.txt").write_text("new")
+    assert (tmp_path / "link.txt").is_symlink()
+    assert (tmp_path / "elsewhere" / "target.txt").read_text() == "new"
+
+
+def test_a_new_raster_does_not_keep_the_old_ones_companions(tmp_path):
+    for name in ("a.tif", "a.tif.aux.xml", "a.tif.ovr", "a.qml", "b.qml"):
+        (tmp_path / name).write_text("old")
+    with staged() as staging:
+        staging.path(tmp_path / "a.tif").write_text("new")
+        staging.path(tmp_path / "a.qml").write_text("new")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        "a.tif": "new", "a.qml": "new", "b.qml": "old",
+    }  # fmt: skip
+
+
 @pytest.mark.skipif(os.name == "nt", reason="kill -9")
 def test_what_a_killed_run_left_is_removed_by_the_next_but_a_living_one_is_left_alone(tmp_path):
     script = """

@@ -80,7 +80,7 @@ def test_many_bands_use_small_blocks_and_are_written_whole(tmp_path):
 def test_cog_and_overviews_keep_pixels_names_and_colours(tmp_path):
     values = np.random.default_rng(1).integers(1, 9, (1, 517, 301)).astype(np.uint8)
     layout = RasterLayout("uint8", ["land cover"], 0, {"SARDINO_MODEL": "m"}, {1: (9, 8, 7, 255)})
-    for name, finish in [("cog.tif", to_cog), ("overviews.tif", add_overviews)]:
+    for name, finish in [("cog.tif", lambda path: to_cog(path, layout)), ("overviews.tif", add_overviews)]:
         write(tmp_path / name, values, layout)
         finish(tmp_path / name)
         with rasterio.open(tmp_path / name) as dataset:
@@ -89,6 +89,50 @@ def test_cog_and_overviews_keep_pixels_names_and_colours(tmp_path):
             assert dataset.tags()["SARDINO_MODEL"] == "m"
             assert dataset.overviews(1)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cog.tif", "overviews.tif"]
+
+
+def test_a_cog_of_half_precision_stays_as_small_and_as_precise(tmp_path):
+    values = np.random.default_rng(1).normal(size=(20, 517, 301)).astype(np.float32)
+    layout = RasterLayout("float16", [str(i) for i in range(20)], np.nan)
+    write(tmp_path / "a.tif", values, layout)
+    plain = (tmp_path / "a.tif").stat().st_size
+    to_cog(tmp_path / "a.tif", layout)
+    with rasterio.open(tmp_path / "a.tif") as dataset:
+        np.testing.assert_allclose(dataset.read(), values.astype(np.float16), rtol=2e-3, atol=1e-6)
+    assert (tmp_path / "a.tif").stat().st_size < 2 * plain  # the overviews add a third
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="file size limits")
+@pytest.mark.parametrize("finish", ["add_overviews(path)", "to_cog(path, layout)"])
+@pytest.mark.parametrize("spare_kb", [1, 30, 150])
+def test_a_disk_that_fills_up_while_overviews_or_a_cog_are_made_is_an_error(tmp_path, finish, spare_kb):
+    script = f"""
+        import resource, signal, sys
+        import numpy as np
+        from affine import Affine
+        from pathlib import Path
+        from sardino_core.contract.errors import OutputUnwritable
+        from sardino_core.raster.grid import RasterGrid
+        from sardino_core.raster.writer import RasterLayout, RasterWriter, add_overviews, to_cog
+        import logging; logging.basicConfig(handlers=[logging.NullHandler()])
+        path, layout = Path(sys.argv[1]), RasterLayout("uint8", ["a"], 0)
+        values = np.random.default_rng(0).integers(1, 255, (1, 900, 900)).astype(np.uint8)
+        with RasterWriter(path, RasterGrid(900, 900, Affine.identity(), None), layout) as writer:
+            writer.write(values)
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        limit = path.stat().st_size + ({spare_kb} << 10)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+        try:
+            {finish}
+        except OutputUnwritable as error:
+            print(error)
+            sys.exit(7)
+    """
+    process = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script), str(tmp_path / "a.tif")], capture_output=True, text=True
+    )
+    assert process.returncode == 7, process.stderr
+    assert "could not be written completely" in process.stdout
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="file size limits")
