@@ -9,6 +9,7 @@ import logging
 import signal
 from argparse import Namespace
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from sardino_core.arguments import parse
@@ -30,21 +31,32 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     voice: Voice = JsonVoice() if arguments.json else PlainVoice()
     try:
+        voice.hello()
         _configure_logging(arguments.log, voice)
         _COMMANDS[arguments.command](arguments, voice)
-    except SardinoError as error:
-        voice.failure(error)
-    except KeyboardInterrupt:
-        voice.failure(Cancelled("The run was stopped; nothing was left behind."))
-    except MemoryError:
-        voice.failure(OutOfMemory("The memory is used up.", "Use a smaller --batch-size, or close other programs."))
-    except Exception as error:  # a defect: one line for the user, the traceback for whoever mends it
-        logging.getLogger(__name__).exception("unexpected error")
-        what = f"Unexpected {type(error).__name__}: {error}."
-        voice.failure(SardinoError(what, "This is a defect; run again with --log FILE and report it with that file."))
-    else:
-        return 0
-    return 1
+    except BaseException as error:
+        with suppress(OSError):  # whoever should hear it may have gone
+            voice.failure(_told(error))
+        return 1
+    return 0
+
+
+def _told(error: BaseException) -> SardinoError:
+    """The error as the user is told it. Raises what is none of an error, such as the end of the process."""
+    if isinstance(error, SardinoError):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        return Cancelled("The run was stopped; nothing half-written was left behind.")
+    if isinstance(error, MemoryError):
+        return OutOfMemory("The memory is used up.", "Use a smaller --batch-size, or close other programs.")
+    if isinstance(error, OSError):
+        return OutputUnwritable(f"The operating system refused to read or write ({error.strerror or error}).")
+    if not isinstance(error, Exception):
+        raise error
+    # A defect: one line for the user, the traceback for whoever mends it.
+    logging.getLogger(__name__).error("unexpected error", exc_info=error)
+    what = f"Unexpected {type(error).__name__}: {error}."
+    return SardinoError(what, "This is a defect; run again with --log FILE and report it with that file.")
 
 
 def _segment(arguments: Namespace, voice: Voice) -> None:
@@ -204,6 +216,7 @@ def _configure_logging(path: str | None, voice: Voice) -> None:
     logging.basicConfig(
         level=logging.INFO, handlers=[handler], format="%(asctime)s %(name)s %(levelname)s %(message)s", force=True
     )
+    logging.captureWarnings(True)
     logging.getLogger("sardino_core").handlers = [_Notices(voice)]
 
 

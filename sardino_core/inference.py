@@ -6,19 +6,23 @@ scene -> windows read ahead -> network in batches -> blended rows -> GeoTIFF wri
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 import sardino_core
-from sardino_core.contract.errors import ModelInvalid, NoValidData, SettingInvalid
-from sardino_core.contract.jobs import AttentionJob, EmbedJob, RunOptions, SegmentJob
+from sardino_core.contract.errors import NoValidData, SettingInvalid
+from sardino_core.contract.jobs import AttentionJob, EmbedJob, SegmentJob
 from sardino_core.contract.listener import Listener
 from sardino_core.contract.messages import Result
 from sardino_core.contract.serial import to_dict
+from sardino_core.models.outputs import require_head
+from sardino_core.output_files import OutputFiles
 from sardino_core.pipeline import Session, open_session
 from sardino_core.products import (
     Int8Scale,
@@ -32,69 +36,70 @@ from sardino_core.products import (
 )
 from sardino_core.raster.blending import Rows
 from sardino_core.raster.class_legend import colour_table, legend, write_aux_xml, write_qml
-from sardino_core.raster.grid import RasterGrid
-from sardino_core.raster.staging import Staging, staged
-from sardino_core.raster.writer import RasterLayout, RasterWriter, add_overviews, to_cog
+from sardino_core.raster.staging import staged
+from sardino_core.raster.writer import RasterLayout
 
 _SAMPLE_WINDOWS = 64  # for principal components and int8 ranges: thousands of tokens for some hundred dimensions
 
 
 def segment(job: SegmentJob, listener: Listener | None = None) -> Result:
     """Write the land-cover map and, where asked for, confidence and probabilities. Raises SardinoError."""
-    _check_outputs_differ(job.output, job.confidence, job.probabilities, *job.scene.inputs)
-    with staged() as staging, open_session(job.scene, job.run, listener or Listener()) as session, ExitStack() as stack:
-        spec = session.spec
-        if spec.task != "segmentation":
-            raise ModelInvalid(
-                f"{spec.name} is a pre-trained backbone without classes; segment needs a fine-tuned model.",
-                "Fine-tune it first, or use --model starter.",
-            )
+    sidecars = [f"{job.output}.aux.xml", str(Path(job.output).with_suffix(".qml"))]
+    with (
+        staged() as staging,
+        OutputFiles(staging, job.scene, job.run, [job.output, job.confidence, job.probabilities, *sidecars]) as files,
+        open_session(job.scene, job.run, listener or Listener()) as session,
+    ):
+        spec, grid, tags = session.spec, session.scene.grid, _tags(session, job)
+        require_head(spec)
         classes, names = legend(spec), [item.name for item in spec.classes]
-        tags = _tags(session, job)
-        maps = RasterLayout("uint8", ["land cover"], 0, tags, colour_table(classes))
-        open_writer = _opener(stack, staging, session.scene.grid)
-        class_map = open_writer(job.output, maps)
-        confidence = open_writer(job.confidence, RasterLayout("float32", ["confidence"], np.nan, tags))
-        probabilities = open_writer(job.probabilities, RasterLayout("float32", names, np.nan, tags))
-        write_aux_xml(staging.path(f"{job.output}.aux.xml"), classes)
-        write_qml(staging.path(Path(job.output).with_suffix(".qml")), classes)
+        class_map = files.open(job.output, grid, RasterLayout("uint8", ["land cover"], 0, tags, colour_table(classes)))
+        confidence = files.open(job.confidence, grid, RasterLayout("float32", ["confidence"], np.nan, tags))
+        probabilities = files.open(job.probabilities, grid, RasterLayout("float32", names, np.nan, tags))
+        write_aux_xml(files.aside(sidecars[0]), classes)
+        write_qml(files.aside(sidecars[1]), classes)
 
         pixels = np.zeros(256, np.int64)
-        product = class_probabilities(session.predictor, session.plan.cell_px)
-        with closing(session.rows(product)) as stream:
-            for rows in stream:
-                decided = classify(rows, spec, job.abstain)
-                class_map(decided.classes)
-                confidence(decided.confidence)
+
+        def write(rows: Rows) -> None:
+            decided = classify(rows, spec, job.abstain)
+            class_map(decided.classes)
+            confidence(decided.confidence)
+            if job.probabilities is not None:
                 probabilities(with_nodata(rows))
-                pixels += np.bincount(decided.classes.ravel(), minlength=256)
-        _require_data(int(pixels[1:].sum()))
-        stack.close()
-        _finish(staging, job.run, [job.output, job.confidence, job.probabilities])
+            np.add(pixels, np.bincount(decided.classes.ravel(), minlength=256), out=pixels)
+
+        _stream(session, class_probabilities(session.predictor, session.plan.cell_px), write)
+        files.finish()
     outputs = {"output": job.output, "confidence": job.confidence, "probabilities": job.probabilities}
     return _result(outputs, session, pixels={item.name: int(pixels[item.value]) for item in classes})
 
 
 def attention(job: AttentionJob, listener: Listener | None = None) -> Result:
     """Write the class token's attention maps, one band per head. Raises SardinoError."""
-    _check_outputs_differ(job.output, *job.scene.inputs)
-    with staged() as staging, open_session(job.scene, job.run, listener or Listener()) as session, ExitStack() as stack:
+    with (
+        staged() as staging,
+        OutputFiles(staging, job.scene, job.run, [job.output]) as files,
+        open_session(job.scene, job.run, listener or Listener()) as session,
+    ):
         product = attention_maps(session.predictor, session.plan.cell_px, job.layer, job.heads, job.resolution)
         names = [f"head {i + 1}" for i in range(product.channels)] if job.heads == "all" else [f"{job.heads} of heads"]
         meaning = "attention of the class token within one window, times the number of patches (1 = uniform)"
         tags = {**_tags(session, job), "SARDINO_MEANING": meaning}
         grid = session.cell_grid if product.scale == 1 else session.scene.grid
-        write = _opener(stack, staging, grid)(job.output, RasterLayout("float32", names, np.nan, tags))
+        write = files.open(job.output, grid, RasterLayout("float32", names, np.nan, tags))
         _stream(session, product, lambda rows: write(with_nodata(rows)))
-        stack.close()
-        _finish(staging, job.run, [job.output])
+        files.finish()
     return _result({"output": job.output}, session, layer=job.layer % session.spec.backbone.depth)
 
 
 def embed(job: EmbedJob, listener: Listener | None = None) -> Result:
     """Write the patch tokens, or their principal components, on the patch grid. Raises SardinoError."""
-    _check_outputs_differ(job.output, *job.scene.inputs)
-    with staged() as staging, open_session(job.scene, job.run, listener or Listener()) as session, ExitStack() as stack:
+    with (
+        staged() as staging,
+        OutputFiles(staging, job.scene, job.run, [job.output]) as files,
+        open_session(job.scene, job.run, listener or Listener()) as session,
+    ):
         width = session.spec.backbone.width
         if job.components > width:
             raise SettingInvalid(f"--components {job.components} is out of range; the tokens have {width} dimensions.")
@@ -105,15 +110,15 @@ def embed(job: EmbedJob, listener: Listener | None = None) -> Result:
         if tokens is not None and job.dtype == "int8":
             scale = Int8Scale.fit(tokens if projection is None else projection.apply(tokens))
         layout = _embedding_layout(product, job.dtype, scale, _tags(session, job), projection)
-        write = _opener(stack, staging, session.cell_grid)(job.output, layout)
+        write = files.open(job.output, session.cell_grid, layout)
         _stream(session, product, lambda rows: write(with_nodata(rows) if scale is None else scale.store(rows)))
-        stack.close()
-        _finish(staging, job.run, [job.output])
+        files.finish()
     explained = [] if projection is None else [round(float(share), 4) for share in projection.explained]
     return _result({"output": job.output}, session, dimensions=product.channels, explained_variance=explained)
 
 
 def _stream(session: Session, product: Product, write: Callable[[Rows], None]) -> None:
+    """Run the network over the scene and write the rows. Raises NoValidData when not one pixel has data."""
     seen = 0
     with closing(session.rows(product)) as stream:
         for rows in stream:
@@ -122,33 +127,11 @@ def _stream(session: Session, product: Product, write: Callable[[Rows], None]) -
     _require_data(seen)
 
 
-def _opener(stack: ExitStack, staging: Staging, grid: RasterGrid) -> Callable[..., Callable[[Any], None]]:
-    """A function that opens one output aside and gives back how to write to it; nothing is written for no path."""
-
-    def open_writer(path: str | None, layout: RasterLayout) -> Callable[[Any], None]:
-        if path is None:
-            return lambda rows: None
-        return stack.enter_context(RasterWriter(staging.path(path), grid, layout)).write
-
-    return open_writer
-
-
-def _finish(staging: Staging, run: RunOptions, paths: Sequence[str | None]) -> None:
-    for path in paths:
-        if path is not None:
-            aside = staging.aside(path)
-            if run.format == "cog":
-                to_cog(aside)
-            elif run.overviews:
-                add_overviews(aside)
-
-
-def _sample_tokens(session: Session) -> np.ndarray[Any, np.dtype[np.float32]]:
+def _sample_tokens(session: Session) -> NDArray[np.float32]:
     """(samples, D) tokens of cells with data, from windows spread over the scene."""
     session.listener.progress(0.0, "sampling token space")
     found = [session.predictor.tokens(windows)[valid] for windows, valid in session.sample(_SAMPLE_WINDOWS)]
-    if not found:
-        _require_data(0)
+    _require_data(len(found))
     return np.concatenate(found)
 
 
@@ -164,31 +147,44 @@ def _embedding_layout(
 
 def _tags(session: Session, job: SegmentJob | AttentionJob | EmbedJob) -> dict[str, str]:
     """Provenance: what made this file, from what, and with which settings."""
-    spec, settings = session.spec, {**to_dict(job.scene), **to_dict(job.run)}
-    settings["inputs"] = [Path(name).name for name in settings["inputs"]]
-    for key in ("cutline", "mask", "model"):  # names alone: a file that is passed on need not tell its maker's folders
-        settings[key] = Path(settings[key]).name if settings[key] else None
+    spec = session.spec
     return {
         **session.scene.tags,
         "TIFFTAG_SOFTWARE": f"sardino {sardino_core.__version__}",
         "SARDINO_JOB": type(job).__name__.removesuffix("Job").lower(),
         "SARDINO_MODEL": spec.name,
         "SARDINO_MODEL_SHA256": session.model_sha256,
-        "SARDINO_PARAMETERS": json.dumps(settings),
+        "SARDINO_PARAMETERS": json.dumps(settings_of(job)),
+        **identity(job, session.model_sha256),
         "SARDINO_RUNTIME": session.predictor.description,
         **({"SARDINO_ATTRIBUTION": spec.attribution} if spec.attribution else {}),
     }
 
 
-def _check_outputs_differ(*paths: str | None) -> None:
-    given = [str(Path(path).resolve()) for path in paths if path is not None]
-    for path in given:
-        if given.count(path) > 1:
-            raise SettingInvalid(f"{path} is named twice among inputs and outputs.", "Give every output its own name.")
+def identity(job: SegmentJob | AttentionJob | EmbedJob, model_sha256: str) -> dict[str, str]:
+    """Two fingerprints by which a rerun knows a result: of the scene's files, and of all that the result depends on."""
+    settings = settings_of(job)
+    for key in ("batch_size", "device", "precision"):
+        settings.pop(key)
+    source = sha256("\n".join(str(Path(name).resolve()) for name in job.scene.inputs).encode()).hexdigest()
+    run = sha256(json.dumps([source, model_sha256, settings]).encode()).hexdigest()
+    return {"SARDINO_SOURCE_ID": source[:16], "SARDINO_RUN_ID": run[:16]}
 
 
-def _require_data(valid_pixels: int) -> None:
-    if not valid_pixels:
+def settings_of(job: SegmentJob | AttentionJob | EmbedJob) -> dict[str, Any]:
+    """Everything that was asked for but where to write; files by name alone, since a map may be passed on."""
+    settings = to_dict(job)
+    settings = {**settings.pop("scene"), **settings.pop("run"), **settings}
+    for key in ("output", "confidence", "probabilities"):
+        settings.pop(key, None)
+    settings["inputs"] = [Path(name).name for name in settings["inputs"]]
+    for key in ("cutline", "mask", "model"):
+        settings[key] = Path(settings[key]).name if settings[key] else None
+    return settings
+
+
+def _require_data(count: int) -> None:
+    if not count:
         raise NoValidData(
             "The area holds no valid pixel: everything is nodata, NaN or masked.",
             "Check the raster's nodata value, the extent, the cutline and the mask.",

@@ -5,7 +5,6 @@ Reading runs in a thread of its own ahead of the network; writing (raster/writer
 
 from __future__ import annotations
 
-import math
 import queue
 import threading
 from collections.abc import Generator, Iterable, Iterator
@@ -74,9 +73,8 @@ class Session:
 
     def sample(self, count: int) -> Iterator[tuple[Windows, NDArray[np.bool_]]]:
         """Up to `count` windows with data, spread evenly: batches (B, C, S, S) and their cells' validity (B, n, n)."""
-        step = max(1, math.isqrt(max(1, self.plan.count // count)))
-        tiles = (tile for tile in self.plan.tiles() if tile.row_index % step == 0 and tile.col_index % step == 0)
         product = Product(0, 1, lambda windows: windows)
+        tiles = islice(self.plan.scattered(), 4 * count)  # of a scene that is mostly empty, not everything is read
         inputs = (_Input.of(read_tile(self.scene, self.plan, tile), self, product) for tile in tiles)
         full = (item for item in inputs if item.window is not None)
         for group in batched(islice(full, count), self.batch):

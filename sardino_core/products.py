@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from sardino_core.contract.errors import SettingInvalid
 from sardino_core.contract.model_spec import UNSURE_VALUE, ModelSpec
+from sardino_core.models.outputs import layer_index
 from sardino_core.raster.blending import Rows
 from sardino_core.raster.class_legend import NODATA
 from sardino_core.raster.resampling import resample, resampling_matrix
@@ -46,11 +46,7 @@ def class_probabilities(predictor: Predictor, cell_px: int) -> Product:
 def attention_maps(predictor: Predictor, cell_px: int, layer: int, heads: str, resolution: str) -> Product:
     """Attention of the class token to each patch, times the number of patches: 1 is indifference."""
     backbone, side = predictor.spec.backbone, predictor.spec.tokens_per_side
-    if not -backbone.depth <= layer < backbone.depth:
-        raise SettingInvalid(
-            f"--layer {layer} is out of range; {predictor.spec.name} has layers 0 to {backbone.depth - 1}, "
-            f"or -{backbone.depth} to -1 counted from the end."
-        )
+    layer_index(layer, backbone.depth)  # a wrong layer is told before any work
     finer = resampling_matrix(side, side * cell_px) if resolution == "pixel" else None
 
     def predict(windows: Windows) -> Values:

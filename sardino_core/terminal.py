@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import sys
 import time
@@ -16,6 +17,9 @@ from sardino_core.contract.messages import Failure, Hello, Log, Message, Progres
 class Voice(Listener):
     """A listener that also reports how the job ended."""
 
+    def hello(self) -> None:
+        """The job begins."""
+
     def result(self, result: Result, lines: list[str]) -> None:
         """The job is done; `lines` say so to a person."""
 
@@ -29,6 +33,9 @@ class PlainVoice(Voice):
     def __init__(self, stream: TextIO | None = None) -> None:
         """`stream` is where notes and the progress bar go; the bar only appears on a terminal."""
         self.stream = stream or sys.stderr
+        for used in (self.stream, sys.stdout):
+            if isinstance(used, io.TextIOWrapper):
+                used.reconfigure(errors="backslashreplace")  # a Windows pipe may not know every letter of a path
         self._is_terminal = self.stream.isatty()
         self._started = time.monotonic()
         self._shown = ""
@@ -69,8 +76,11 @@ class JsonVoice(Voice):
     """Every line on stdout is a protocol message; whatever else is printed goes to stderr."""
 
     def __init__(self) -> None:
-        """Take stdout for the protocol alone and say hello."""
+        """Take stdout for the protocol alone."""
         self._stream, sys.stdout = sys.stdout, sys.stderr
+
+    def hello(self) -> None:
+        """Who speaks, and which protocol."""
         self._say(Hello(__version__))
 
     def progress(self, fraction: float, message: str) -> None:

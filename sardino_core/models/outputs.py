@@ -10,6 +10,7 @@ from sardino_core.contract.model_spec import ModelSpec
 
 def probabilities(logits: np.ndarray, temperature: float) -> np.ndarray:
     """Calibrated probabilities: softmax(logits / temperature) over axis 1; (B, K, S, S) float32 both."""
+    require_finite(logits)
     scaled = logits / np.float32(temperature)
     scaled -= scaled.max(axis=1, keepdims=True)
     np.exp(scaled, out=scaled)
@@ -22,6 +23,7 @@ def attention_maps(attention: np.ndarray, side: int) -> np.ndarray:
 
     What the prefix tokens (class, registers) took is left out, so that uniform attention to the patches is 1.
     """
+    require_finite(attention)
     total = np.maximum(attention.sum(axis=-1, keepdims=True), np.finfo(np.float32).tiny)
     maps: np.ndarray = attention * (np.float32(attention.shape[-1]) / total)
     return maps.reshape(*attention.shape[:2], side, side)
@@ -29,6 +31,7 @@ def attention_maps(attention: np.ndarray, side: int) -> np.ndarray:
 
 def token_maps(tokens: np.ndarray, side: int) -> np.ndarray:
     """Patch tokens (B, N, D) in row-major order to (B, n, n, D)."""
+    require_finite(tokens)
     return tokens.reshape(len(tokens), side, side, tokens.shape[-1])
 
 
@@ -46,6 +49,14 @@ def require_head(spec: ModelSpec) -> None:
             f"The model {spec.name} is pretrained: it has no classes.",
             "Use it for attention maps and embeddings, or fine-tune it with labels first.",
         )
+
+
+def require_finite(values: np.ndarray) -> None:
+    """Raise ModelInvalid for a network that overflows: NaN would turn into a class and be believed."""
+    with np.errstate(invalid="ignore"):
+        total = values.sum(dtype=np.float64)
+    if not np.isfinite(total):
+        raise ModelInvalid("The network's output is not finite.", "Its weights are damaged; train or export it again.")
 
 
 def batch_on_cpu(spec: ModelSpec) -> int:

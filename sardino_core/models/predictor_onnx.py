@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
 
-from sardino_core.contract.errors import DependencyMissing, ModelInvalid
+from sardino_core.contract.errors import DependencyMissing, ModelInvalid, OutOfMemory, SardinoError
 from sardino_core.contract.model_spec import ModelSpec
 from sardino_core.models import outputs
 from sardino_core.models.export_file import ATTENTION, LOGITS, TOKENS, WINDOWS, export_path, problem_with_export
@@ -29,6 +30,7 @@ class OnnxPredictor:
         self.description = f"ONNX Runtime {'.'.join(ort.__version__.split('.')[:2])}, CPU, fp32"
         self._weights = load_weights(model)
         self._session = open_session(model.name, export_path(model).read_bytes(), self._weights)
+        self._shapes = _shapes_of(spec)
         self._only_what_is_asked = ort.RunOptions()
         self._only_what_is_asked.only_execute_path_to_fetches = True
 
@@ -52,8 +54,34 @@ class OnnxPredictor:
 
     def _run(self, output: str, windows: np.ndarray) -> np.ndarray:
         feeds = {WINDOWS: np.ascontiguousarray(windows, dtype=np.float32)}
-        found: np.ndarray = self._session.run([output], feeds, self._only_what_is_asked)[0]
+        try:
+            found: np.ndarray = self._session.run([output], feeds, self._only_what_is_asked)[0]
+        except Exception as error:  # ONNX Runtime's own exceptions share no other base
+            raise _failed(self.spec.name, error) from error
+        if found.dtype != np.float32 or found.shape != (len(windows), *self._shapes[output]):
+            raise ModelInvalid(
+                f"The export of {self.spec.name} gives {output} of shape {found.shape[1:]}; "
+                f"its description calls for {self._shapes[output]}.",
+                "Export the model again.",
+            )
         return found
+
+
+def _shapes_of(spec: ModelSpec) -> dict[str, tuple[int, ...]]:
+    """What the graph must give for one window."""
+    backbone, patches = spec.backbone, spec.tokens_per_side**2
+    return {
+        LOGITS: (len(spec.classes), spec.window, spec.window),
+        ATTENTION: (backbone.depth, backbone.heads, patches),
+        TOKENS: (patches, backbone.width),
+    }
+
+
+def _failed(name: str, error: Exception) -> SardinoError:
+    reason = str(error).splitlines()[0][:160]
+    if "alloc" in reason.lower():
+        return OutOfMemory(f"The memory does not hold a batch of {name}.", "Use a smaller --batch-size.")
+    return ModelInvalid(f"The export of {name} does not run ({reason}).", "Export the model again.")
 
 
 def open_session(name: str, graph: bytes, weights: Mapping[str, np.ndarray]) -> ort.InferenceSession:
@@ -65,7 +93,10 @@ def open_session(name: str, graph: bytes, weights: Mapping[str, np.ndarray]) -> 
     values = [ort.OrtValue.ortvalue_from_numpy(array) for array in weights.values()]
     options.add_external_initializers(list(weights), values)
     try:
-        return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        # A stranger's graph may name files as its weights: whatever it names, it finds an empty folder.
+        with tempfile.TemporaryDirectory(prefix="sardino-") as empty:
+            options.add_session_config_entry("session.model_external_initializers_file_folder_path", empty)
+            return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's own exceptions share no other base
         raise ModelInvalid(
             f"The export of {name} does not fit its weights ({str(error).splitlines()[0][:120]}).",

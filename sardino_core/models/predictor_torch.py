@@ -39,7 +39,9 @@ class TorchPredictor:
         """Probabilities (B, K, S, S)."""
         outputs.require_head(self.spec)
         temperature = self.spec.calibration.temperature
-        return self._run(windows, lambda x: (self._network(x).float() / temperature).softmax(dim=1))
+        found = self._run(windows, lambda x: (self._network(x).float() / temperature).softmax(dim=1))
+        outputs.require_finite(found)
+        return found
 
     def attention(self, windows: np.ndarray, layer: int) -> np.ndarray:
         """Attention maps (B, heads, n, n), uniform = 1."""

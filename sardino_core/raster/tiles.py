@@ -82,6 +82,14 @@ class TilePlan:
             for col_index in range(self.cols.count):
                 yield Tile(row_index, col_index)
 
+    def scattered(self) -> Iterator[Tile]:
+        """All windows once, in an order of which every beginning is spread evenly: steps of the golden ratio."""
+        step = max(1, round(self.count * (math.sqrt(5) - 1) / 2))
+        while math.gcd(step, self.count) > 1:
+            step += 1
+        for turn in range(self.count):
+            yield Tile(*divmod(turn * step % self.count, self.cols.count))
+
     def axes(self, scale: int) -> tuple[Axis, Axis]:
         """Row and column axes with `scale` output pixels per cell: 1 for patches, `cell_px` for pixels."""
         if scale == self.cell_px:

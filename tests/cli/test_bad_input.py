@@ -125,7 +125,7 @@ def test_output_folder_missing(segment, scene, tmp_path):
 
 
 def test_output_is_the_input(segment, scene):
-    assert "named twice" in segment(scene, "--output", scene)
+    assert "also read by this run" in segment(scene, "--output", scene)
 
 
 def test_options_out_of_range(segment, scene):
@@ -134,7 +134,7 @@ def test_options_out_of_range(segment, scene):
 
 def test_layer_out_of_range(run, model, scene, tmp_path):
     line = refuse(run, tmp_path, "attention", scene, "--model", model, "--output", tmp_path / "a.tif", "--layer", 9)
-    assert "layers 0 to 1" in line
+    assert "Layer 9 does not exist; the model has 0 to 1" in line
 
 
 def test_too_many_components(run, model, scene, tmp_path):
@@ -181,7 +181,7 @@ def test_interrupted_runs_end_soon_with_one_line_and_leave_nothing(model, tmp_pa
     _, err = process.communicate(timeout=20)
     assert time.monotonic() - started < 5
     assert process.returncode == 1
-    assert err == "error: The run was stopped; nothing was left behind.\n"
+    assert err == "error: The run was stopped; nothing half-written was left behind.\n"
     assert [path.name for path in tmp_path.iterdir()] == ["large.tif"]
 
 

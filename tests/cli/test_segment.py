@@ -1,6 +1,9 @@
 """`sardino segment`: what it writes, and that the result does not depend on how the work was cut."""
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -205,3 +208,74 @@ def test_each_tells_scenes_of_one_name_apart(run, model, tmp_path):
     assert run("segment", "--each", *scenes, "--model", model, "--output", tmp_path / "maps")[0] == 0
     tifs = sorted(path.name for path in (tmp_path / "maps").glob("*.tif"))
     assert tifs == ["january_scene_landcover.tif", "july_scene_landcover.tif"]
+
+
+def test_each_never_takes_one_scenes_map_for_anothers_and_heeds_changed_settings(run, model, tmp_path):
+    for name in ("january", "july"):
+        (tmp_path / name).mkdir()
+        write_raster(tmp_path / name / "scene.tif", speckled(40, 40))
+    (tmp_path / "maps").mkdir()
+    command = ["segment", "--each", "--model", model, "--output", tmp_path / "maps"]
+    assert run(*command, tmp_path / "january" / "scene.tif")[0] == 0
+    status, _, err = run(*command, tmp_path / "july" / "scene.tif")
+    assert status == 1 and "not a map of this scene" in err
+    status, _, err = run(*command, "--no-abstain", tmp_path / "january" / "scene.tif")
+    assert status == 0 and "skipped" not in err
+    assert "skipped" in run(*command, "--no-abstain", tmp_path / "january" / "scene.tif")[2]
+
+
+def test_an_output_never_replaces_what_the_run_reads(run, model, scene, tmp_path):
+    mask = write_raster(tmp_path / "mask.tif", np.zeros((1, 90, 100), np.uint8), names=["mask"])
+    copy = tmp_path / "copy.safetensors"
+    copy.write_bytes(model.read_bytes())
+    copy.with_suffix(".onnx").write_bytes(model.with_suffix(".onnx").read_bytes())
+    (tmp_path / "folder").mkdir()
+    inside = write_raster(tmp_path / "folder" / "a_VV_VH.tif", speckled(40, 40))
+    for command in (
+        ["segment", scene, "--model", model, "--mask", mask, "--output", mask],
+        ["segment", scene, "--model", copy, "--output", copy],
+        ["attention", scene, "--model", copy, "--output", copy.with_suffix(".onnx")],
+        ["embed", inside.parent, "--model", model, "--output", inside],
+    ):
+        before = {path: path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()}
+        status, _, err = run(*command)
+        assert status == 1 and "also read by this run" in err
+        assert {path: path.read_bytes() for path in tmp_path.rglob("*.*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("command", ["attention", "embed"])
+def test_the_tags_hold_every_setting(run, model, scene, tmp_path, command):
+    assert run(command, scene, "--model", model, "--output", tmp_path / "a.tif")[0] == 0
+    with rasterio.open(tmp_path / "a.tif") as dataset:
+        settings = json.loads(dataset.tags()["SARDINO_PARAMETERS"])
+    wanted = {"attention": {"layer", "heads", "resolution"}, "embed": {"components", "dtype"}}[command]
+    assert wanted <= set(settings)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="/dev/full")
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_stdout_that_takes_nothing_is_no_traceback(model, scene, tmp_path, options):
+    command = [sys.executable, "-m", "sardino_core", "segment", scene, "--model", model, "--output", tmp_path / "m.tif"]
+    with open("/dev/full", "w") as full:
+        process = subprocess.run([*map(str, command), *options], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert process.returncode == 1
+    assert "Traceback" not in process.stderr and "defect" not in process.stderr
+
+
+def test_paths_that_the_console_cannot_spell(model, scene, tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "sardino_core",
+        "segment",
+        scene,
+        "--model",
+        model,
+        "--output",
+        tmp_path / "łö空.tif",
+    ]
+    for options in ([], ["--json"]):
+        process = subprocess.run(
+            [*map(str, command), *options], capture_output=True, env={**os.environ, "PYTHONIOENCODING": "cp1252"}
+        )
+        assert process.returncode == 0, process.stderr

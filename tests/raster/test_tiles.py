@@ -61,3 +61,14 @@ def test_patch_and_pixel_axes_describe_the_same_windows(scale):
     rows, cols = plan.axes(scale)
     assert [rows.start(i) for i in range(rows.count)] == [plan.rows.start(i) * scale for i in range(rows.count)]
     assert (cols.length, rows.length) == ((1001, 517) if scale == 8 else (126, 65))
+
+
+@given(st.integers(1, 400), st.integers(1, 60), st.integers(1, 200))
+def test_scattered_windows_are_all_windows_and_every_beginning_is_spread(height, width, first):
+    plan = plan_tiles(RasterGrid(width * 4, height * 4, Affine.identity(), None), 1, 4, 0)
+    order = list(plan.scattered())
+    assert len(order) == plan.count and set(order) == set(plan.tiles())
+    first = min(first, plan.count)
+    flat = sorted(tile.row_index * plan.cols.count + tile.col_index for tile in order[:first])
+    gaps = [after - before for before, after in pairwise([*flat, flat[0] + plan.count])]
+    assert max(gaps) <= 4 * plan.count / first + 8
