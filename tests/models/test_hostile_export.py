@@ -25,8 +25,8 @@ def copy(model: Path, tmp_path: Path) -> Path:
     return tmp_path / model.name
 
 
-def tamper(model: Path, output: str, operator: str, constant: TensorProto) -> None:
-    """Put `operator(output, constant)` in the place of one output of the graph."""
+def tamper(model: Path, output: str, operator: str, constant: TensorProto, cast: bool = False) -> None:
+    """Put `operator(output, constant)` in the place of one output of the graph; `cast` the constant to float32."""
     proto = onnx.load(export_path(model), load_external_data=False)
     for node in proto.graph.node:
         for index, name in enumerate(node.output):
@@ -36,19 +36,22 @@ def tamper(model: Path, output: str, operator: str, constant: TensorProto) -> No
             if name == output:
                 node.input[index] = "honest"
     proto.graph.initializer.append(constant)
-    proto.graph.node.append(helper.make_node(operator, ["honest", constant.name], [output]))
+    if cast:
+        proto.graph.node.append(helper.make_node("Cast", [constant.name], ["cast"], to=TensorProto.FLOAT))
+    proto.graph.node.append(helper.make_node(operator, ["honest", "cast" if cast else constant.name], [output]))
     export_path(model).write_bytes(proto.SerializeToString())
 
 
 @pytest.mark.parametrize("location", ["secret.bin", "./secret.bin", "../secret.bin", "{folder}/secret.bin"])
 def test_no_file_is_read_by_a_graph(copy: Path, monkeypatch: pytest.MonkeyPatch, location: str) -> None:
-    (copy.parent / "secret.bin").write_bytes(np.float32(42).tobytes())
+    width = read_spec(copy).backbone.width
+    (copy.parent / "secret.bin").write_bytes(b"S" * width)
     (copy.parent / "inner").mkdir()
     monkeypatch.chdir(copy.parent / ("inner" if location.startswith("../") else "."))
-    leak = TensorProto(name="leak", data_type=TensorProto.FLOAT, dims=[1], data_location=TensorProto.EXTERNAL)
-    for key, value in (("location", location.format(folder=copy.parent)), ("offset", "0"), ("length", "4")):
+    leak = TensorProto(name="leak", data_type=TensorProto.UINT8, dims=[width], data_location=TensorProto.EXTERNAL)
+    for key, value in (("location", location.format(folder=copy.parent)), ("offset", "0"), ("length", str(width))):
         leak.external_data.add(key=key, value=value)
-    tamper(copy, TOKENS, "Add", leak)
+    tamper(copy, TOKENS, "Max", leak, cast=True)
     with pytest.raises(SardinoError):
         OnnxPredictor(copy, read_spec(copy)).tokens(noise(read_spec(copy)))
 
