@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from sardino_core.contract.model_spec import ModelSpec
@@ -35,9 +35,18 @@ def _entries(spec: ModelSpec, path: Path) -> Iterator[tuple[str, str]]:
     yield "not good for", spec.limits
     yield "trained on", "; ".join(provenance.data)
     yield "training", f"{provenance.steps} steps, seed {provenance.seed}" if provenance.steps else ""
-    for name, value in provenance.metrics.items():
-        yield "measured", f"{name} {value:.3g}"
+    for places, scores in _by_place(provenance.metrics).items():
+        yield "measured", f"{places}: {', '.join(scores)}"
     for note in provenance.notes:
         yield "note", note
     yield "licence", spec.licence
     yield "attribution", spec.attribution
+
+
+def _by_place(metrics: Mapping[str, float]) -> dict[str, list[str]]:
+    """`PLACES: SCORE` entries as one list of scores per group of places."""
+    groups: dict[str, list[str]] = {}
+    for name, value in metrics.items():
+        places, _, score = name.rpartition(": ")
+        groups.setdefault(places or "all held out", []).append(f"{score} {value:.3g}")
+    return groups

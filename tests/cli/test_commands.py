@@ -55,3 +55,18 @@ def test_what_is_made_of_a_simulated_scene_says_so(run, model, tmp_path):
 def test_python_m_is_the_same_command():
     process = subprocess.run([sys.executable, "-m", "sardino_core", "--version"], capture_output=True, text=True)
     assert process.stdout.startswith("sardino ")
+
+
+def test_model_info_groups_what_was_measured_by_place(model, tmp_path):
+    from dataclasses import replace
+
+    from sardino_core.contract.model_spec import ProvenanceSpec
+    from sardino_core.model_card import card
+    from sardino_core.models.model_file import read_spec
+
+    measured = ProvenanceSpec(metrics={"miou": 0.5, "India: accuracy": 0.91234, "India: f1 water": 0.9})
+    lines = card(replace(read_spec(model), provenance=measured), model)
+    assert [line.split(":", 1)[1].strip() for line in lines if line.startswith("measured")] == [
+        "all held out: miou 0.5",
+        "India: accuracy 0.912, f1 water 0.9",
+    ]
