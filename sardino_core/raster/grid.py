@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from affine import Affine
+from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
+from rasterio.errors import RasterioError
 from rasterio.warp import transform_bounds
 
 from sardino_core.contract.errors import AreaOutside
@@ -116,10 +118,36 @@ class RasterGrid:
         offsets = [np.subtract(relative @ corner, corner) for corner in _corners(self.full)]
         return bool(np.abs(offsets).max() < 1e-3)
 
-    def bounds_in(self, crs: CRS) -> Bounds:
-        """The bounds in another CRS; the grid must have one of its own."""
+    def bounds_in(self, crs: CRS, *, near: Bounds | None = None) -> Bounds:
+        """The bounds in another CRS, beyond 180 degrees where they cross it; the grid must have a CRS of its own.
+
+        Longitudes are moved by whole turns to where they are closest to `near`. Raises AreaOutside where that CRS is
+        not defined.
+        """
         own = self.bounds
-        return Bounds(*transform_bounds(self.crs, crs, own.xmin, own.ymin, own.xmax, own.ymax))
+        try:
+            xmin, ymin, xmax, ymax = transform_bounds(self.crs, crs, own.xmin, own.ymin, own.xmax, own.ymax)
+        except (RasterioError, CPLE_BaseError):
+            xmin = ymin = xmax = ymax = math.inf
+        if not all(map(math.isfinite, (xmin, ymin, xmax, ymax))):
+            raise AreaOutside(f"The area {_text(own)} of {self.crs} cannot be brought into {crs}.", "Check both CRS.")
+        if not crs.is_geographic:
+            return Bounds(xmin, ymin, xmax, ymax)
+        found = Bounds(xmin, ymin, xmax + 360 if xmax < xmin else xmax, ymax)
+        turn = _nearest_turn(found, near) if near else 0.0
+        return replace(found, xmin=found.xmin + turn, xmax=found.xmax + turn)
+
+    def turned_to(self, other: RasterGrid) -> RasterGrid:
+        """This grid moved by whole turns of longitude to where it is closest to `other`; itself in other CRSs."""
+        if self.crs is None or self.crs != other.crs or not self.crs.is_geographic:
+            return self
+        turns = _nearest_turn(self.bounds, other.bounds)
+        return replace(self, transform=Affine.translation(turns, 0) @ self.transform) if turns else self
+
+
+def _nearest_turn(bounds: Bounds, other: Bounds) -> float:
+    """The multiple of 360 degrees of longitude that brings `bounds` closest to `other`."""
+    return 360.0 * round((other.xmin + other.xmax - bounds.xmin - bounds.xmax) / 720)
 
 
 def _corners(window: PixelWindow) -> list[tuple[float, float]]:

@@ -15,7 +15,7 @@ _SUFFIXES = (".tif", ".tiff", ".vrt", ".img", ".jp2")
 
 
 def expand_inputs(inputs: Sequence[str]) -> list[str]:
-    """Files in the order given; a folder (or SNAP's .dim) becomes its files that are named after a polarisation.
+    """Files in the order given, each once; a folder (or SNAP's .dim) becomes its files named after a polarisation.
 
     Raises InputMissing, NotARaster, NotCalibrated, or SettingInvalid for a folder whose files say nothing.
     """
@@ -29,7 +29,10 @@ def expand_inputs(inputs: Sequence[str]) -> list[str]:
                 raise InputMissing(f"{item} does not exist.", "Check the path.")
             raise NotCalibrated(f"{item} is an uncalibrated Sentinel-1 product without map geometry.", CALIBRATE)
         paths += _files_of(folder) if folder else [item]
-    return list(dict.fromkeys(paths))
+    once: dict[str, str] = {}
+    for path in paths:  # by the file, not by its spelling: a raster named twice is one raster
+        once.setdefault(str(Path(path).resolve()) if Path(path).exists() else path, path)
+    return list(once.values())
 
 
 def sibling_of(path: str, polarisation: str) -> str:

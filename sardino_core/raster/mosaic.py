@@ -11,9 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from rasterio.errors import RasterioError
-
-from sardino_core.contract.errors import DatesMixed, NoValidData, SettingInvalid
+from sardino_core.contract.errors import AreaOutside, DatesMixed, NoValidData, SettingInvalid
 from sardino_core.raster.band_names import SINGLE_POLARISATIONS
 from sardino_core.raster.bands import Channel, Pick
 from sardino_core.raster.grid import PixelWindow, RasterGrid
@@ -21,6 +19,8 @@ from sardino_core.raster.products import file_stem, same_date
 from sardino_core.raster.sources import Source, short
 
 _POLARISATION = re.compile(rf"(?<![A-Za-z0-9])(?:{'|'.join(SINGLE_POLARISATIONS)})(?![A-Za-z0-9])", re.IGNORECASE)
+_SPARSE = 50  # times the inputs' own pixels: a mosaic with more is nearly all empty ...
+_SMALL = 20_000_000  # ... but does no harm up to this many pixels (samples cut from one scene)
 _SAME_PLACE = 0.5  # of the smaller footprint; neighbouring tracks overlap by less
 
 
@@ -63,7 +63,10 @@ def layers_of(picks: Mapping[Channel, Sequence[Pick]], sources: Sequence[Source]
 
 
 def scene_grid(layers: Sequence[Layer], sources: Sequence[Source]) -> RasterGrid:
-    """The first input's grid; extended to the union on its own pixels when inputs repeat a band."""
+    """The first input's grid; extended to the union on its own pixels when inputs repeat a band.
+
+    Raises SettingInvalid when the inputs lie so far apart that the union is nearly all empty.
+    """
     used = sorted({file for layer in layers for file in layer.files})
     first = sources[used[0]].grid
     if len(layers) == 1 and all(len(picks) == 1 for picks in layers[0].picks):
@@ -71,7 +74,10 @@ def scene_grid(layers: Sequence[Layer], sources: Sequence[Source]) -> RasterGrid
     boxes = [pixel_box(sources[file], first) for file in used]
     row0, col0 = min(box.row for box in boxes), min(box.col for box in boxes)
     row1, col1 = max(box.row + box.height for box in boxes), max(box.col + box.width for box in boxes)
-    return first.crop(PixelWindow(row0, col0, row1 - row0, col1 - col0))
+    union = PixelWindow(row0, col0, row1 - row0, col1 - col0)
+    if union.height * union.width > max(_SPARSE * sum(box.height * box.width for box in boxes), _SMALL):
+        raise _too_sparse([sources[file] for file in used], boxes, union)
+    return first.crop(union)
 
 
 def pixel_box(source: Source, grid: RasterGrid) -> PixelWindow:
@@ -87,9 +93,12 @@ def pixel_box(source: Source, grid: RasterGrid) -> PixelWindow:
         corners = [own.transform @ end for end in ends]
     else:
         try:
-            bounds = own.bounds_in(grid.crs)
-        except RasterioError as error:
-            raise SettingInvalid(f"{source.name} cannot be brought into the first input's CRS ({error}).") from error
+            bounds = own.bounds_in(grid.crs, near=grid.bounds)
+        except AreaOutside as error:
+            raise SettingInvalid(
+                f"{source.name} in {own.crs} cannot be brought into the first input's CRS {grid.crs}.",
+                "Check the CRS of both, or run them one by one.",
+            ) from error
         corners = [(x, y) for x in (bounds.xmin, bounds.xmax) for y in (bounds.ymin, bounds.ymax)]
     cols, rows = zip(*(~grid.transform @ corner for corner in corners), strict=True)
     if not all(map(math.isfinite, (*cols, *rows))):
@@ -141,6 +150,17 @@ def check_dates(picks: Mapping[Channel, Sequence[Pick]], sources: Sequence[Sourc
             )
         warning = "The inputs are of different dates side by side: seams between them may show."
     return warning
+
+
+def _too_sparse(sources: Sequence[Source], boxes: Sequence[PixelWindow], union: PixelWindow) -> SettingInvalid:
+    """The error for inputs far apart; names the first and the one furthest from it."""
+    from_first = [math.hypot(box.row - boxes[0].row, box.col - boxes[0].col) for box in boxes]
+    furthest = max(range(len(boxes)), key=lambda index: from_first[index])
+    return SettingInvalid(
+        f"{sources[0].name} and {sources[furthest].name} lie {from_first[furthest]:.0f} pixels apart: one map of all "
+        f"inputs would have {union.width} x {union.height} pixels, more than {_SPARSE} times their own.",
+        "Run them one by one (--each), or check their CRS.",
+    )
 
 
 def _group(path: str) -> str:

@@ -4,41 +4,50 @@ from __future__ import annotations
 
 import io
 import json
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from affine import Affine
+import rasterio
 from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
-from rasterio.errors import CRSError
+from rasterio.errors import CRSError, RasterioError
 from rasterio.features import rasterize
-from rasterio.warp import transform_geom
+from rasterio.warp import transform
 
 from sardino_core.contract.errors import AreaOutside, DependencyMissing, InputMissing, SettingInvalid
 from sardino_core.raster.grid import Bounds, PixelWindow, RasterGrid
+from sardino_core.raster.rings import Ring, clip, has_area, split
+
+Polygon = list[Ring]  # the outer ring, then the holes
 
 _LONLAT = CRS.from_epsg(4326)
 _EXPORT_AGAIN = "Export the polygons again as GeoJSON."
+_WITHOUT_AREA = ("Point", "MultiPoint", "LineString", "MultiLineString")
+_MARGIN = 0.05  # of the raster's longer side: what is further away is cut off before it is transformed
+_PIECES = 1000  # per longer side: a straight edge of 250 km then bends to within a centimetre
 
 
 class Polygons:
     """Polygons on a grid."""
 
-    def __init__(self, shapes: list[dict[str, Any]], grid: RasterGrid) -> None:
-        """`shapes` are GeoJSON Polygon or MultiPolygon objects in the grid's CRS."""
-        self._shapes = shapes
+    def __init__(self, polygons: Sequence[Polygon], grid: RasterGrid) -> None:
+        """`polygons` are in the grid's CRS; there may be none."""
+        self._shapes = [{"type": "Polygon", "coordinates": [_closed(ring) for ring in rings]} for rings in polygons]
         self._grid = grid
-        self._boxes = np.array([_pixel_box(shape, ~grid.transform) for shape in shapes])  # row0, col0, row1, col1
+        boxes = [_pixel_box(rings[0], grid) for rings in polygons]
+        self._boxes = np.array(boxes).reshape(-1, 4)  # row0, col0, row1, col1
 
     @property
     def window(self) -> PixelWindow | None:
         """The smallest window of the grid around all polygons; None when they lie outside."""
-        row0, col0 = np.maximum(np.floor(self._boxes[:, :2].min(axis=0)), 0).astype(int)
-        row1, col1 = np.ceil(self._boxes[:, 2:].max(axis=0)).astype(int)
-        row1, col1 = min(row1, self._grid.height), min(col1, self._grid.width)
+        if not self._shapes:
+            return None
+        size = self._grid.height, self._grid.width
+        row0, col0 = np.clip(np.floor(self._boxes[:, :2].min(axis=0)), 0, size).astype(int)
+        row1, col1 = np.clip(np.ceil(self._boxes[:, 2:].max(axis=0)), 0, size).astype(int)
         if row0 >= row1 or col0 >= col1:
             return None
         return PixelWindow(int(row0), int(col0), int(row1 - row0), int(col1 - col0))
@@ -64,21 +73,30 @@ class Polygons:
 def read_polygons(path: str, grid: RasterGrid, role: str) -> Polygons:
     """Polygons of a vector file on `grid`; `role` names the option in messages.
 
-    GeoJSON is read as is; other formats need pyogrio. Raises InputMissing, SettingInvalid, AreaOutside (no polygon)
-    or DependencyMissing.
+    Their edges are straight in their own CRS. GeoJSON is read as is; other formats need pyogrio. Raises InputMissing,
+    SettingInvalid, AreaOutside (no polygon) or DependencyMissing.
     """
     if not Path(path).exists():
         raise InputMissing(f"The {role} {path} does not exist.", "Check the path.")
+    with rasterio.Env():  # without one, GDAL prints its messages on stderr
+        return Polygons(_read(path, grid, role), grid)
+
+
+def _read(path: str, grid: RasterGrid, role: str) -> list[Polygon]:
     document = _read_geojson(path, role)
-    shapes = [shape for shape in _polygons_in(document) if _well_formed(shape)]
-    if not shapes:
+    polygons = list(_polygons_in(document, f"The {role} {path}"))
+    if not polygons:
         raise AreaOutside(f"The {role} {path} holds no polygon.", "Give polygons, in GeoJSON or another vector format.")
-    crs = _crs_of(document, shapes, grid, path, role)
-    if grid.crs is not None and crs is not None and crs != grid.crs:
-        shapes = [transform_geom(crs, grid.crs, shape) for shape in shapes]
-        if not all(math.isfinite(value) for shape in shapes for value in _flat(shape["coordinates"])):
-            raise AreaOutside(f"The {role} {path} cannot be brought into the raster's CRS.", "Check the polygons' CRS.")
-    return Polygons(shapes, grid)
+    crs = _crs_of(document, polygons, grid, path, role)
+    if grid.crs is not None and crs is not None and (crs != grid.crs or crs.is_geographic):
+        try:
+            return _brought_onto(polygons, crs, grid)
+        except (AreaOutside, RasterioError, CPLE_BaseError) as error:
+            raise AreaOutside(
+                f"The {role} {path} in {crs} cannot be brought into the raster's CRS {grid.crs}.",
+                "Check the CRS of both, or export the polygons in the raster's CRS.",
+            ) from error
+    return polygons
 
 
 def outside(role: str, path: str, grid: RasterGrid) -> AreaOutside:
@@ -124,65 +142,130 @@ def _read_with_pyogrio(path: str, role: str) -> dict[str, Any]:
     return document
 
 
-def _polygons_in(item: Any) -> Iterator[dict[str, Any]]:
-    """Polygon and MultiPolygon objects in any GeoJSON object."""
-    if not isinstance(item, Mapping):
-        return
-    kind = item.get("type")
-    if kind in ("Polygon", "MultiPolygon"):
-        yield {"type": kind, "coordinates": item.get("coordinates")}
-    elif kind == "Feature":
-        yield from _polygons_in(item.get("geometry"))
-    elif kind in ("FeatureCollection", "GeometryCollection"):
-        for part in item.get("features" if kind == "FeatureCollection" else "geometries") or []:
-            yield from _polygons_in(part)
+def _polygons_in(document: Mapping[str, Any], where: str) -> Iterator[Polygon]:
+    """The polygons of any GeoJSON object, parts of MultiPolygons one by one. Raises SettingInvalid for a broken one."""
+    pending: list[Any] = [document]
+    count = 0
+    while pending:
+        item = pending.pop()
+        kind = item.get("type") if isinstance(item, Mapping) else None
+        if kind in ("FeatureCollection", "GeometryCollection"):
+            parts = item.get("features" if kind == "FeatureCollection" else "geometries")
+            if not isinstance(parts, list):
+                raise SettingInvalid(f"{where} is no valid GeoJSON: a {kind} without its list.", _EXPORT_AGAIN)
+            pending += reversed(parts)
+        elif kind == "Feature":
+            pending += [item["geometry"]] if item.get("geometry") is not None else []
+        elif kind in ("Polygon", "MultiPolygon"):
+            count += 1
+            coordinates = item.get("coordinates")
+            parts = [coordinates] if kind == "Polygon" else coordinates
+            if not isinstance(parts, list) or not all(isinstance(part, list) for part in parts):
+                raise _malformed(where, count)
+            for part in filter(None, parts):
+                rings = [_ring(points) for points in part]
+                if any(ring is None for ring in rings):
+                    raise _malformed(where, count)
+                yield [ring for ring in rings if ring is not None]
+        elif kind not in _WITHOUT_AREA:
+            raise SettingInvalid(f"{where} is no valid GeoJSON: it holds {str(item)[:60]}.", _EXPORT_AGAIN)
 
 
-def _well_formed(shape: dict[str, Any]) -> bool:
+def _malformed(where: str, number: int) -> SettingInvalid:
+    return SettingInvalid(
+        f"{where} has a malformed polygon (number {number}): a ring needs at least four points [x, y] of numbers.",
+        "Repair or remove it, and export the polygons again.",
+    )
+
+
+def _ring(points: Any) -> Ring | None:
+    if not isinstance(points, list) or len(points) < 4:
+        return None
+    for point in points:
+        if not isinstance(point, list) or len(point) < 2 or not all(type(value) in (int, float) for value in point[:2]):
+            return None
     try:
-        parts = shape["coordinates"] if shape["type"] == "MultiPolygon" else [shape["coordinates"]]
-        rings = [[(float(point[0]), float(point[1])) for point in ring] for part in parts for ring in part]
-    except (TypeError, ValueError, IndexError, KeyError):
-        return False
-    return bool(rings) and all(len(ring) >= 4 and all(map(math.isfinite, sum(ring, ()))) for ring in rings)
+        ring: Ring = np.array([point[:2] for point in points], np.float64)
+    except OverflowError:
+        return None
+    return ring if np.isfinite(ring).all() else None
+
+
+def _brought_onto(polygons: Sequence[Polygon], crs: CRS, grid: RasterGrid) -> list[Polygon]:
+    """What lies near the grid, in its CRS, with edges split so that they bend as the map does."""
+    reach, step = _reach(grid, crs)
+    turns = (-360.0, 0.0, 360.0) if crs.is_geographic else (0.0,)  # 190 degrees east is 170 west
+    found = []
+    for rings in polygons:
+        for turn in turns:
+            near = [part for ring in rings if has_area(part := clip(ring + np.array([turn, 0.0]), reach))]
+            if near and crs != grid.crs:
+                near = [_transformed(split(ring, step), crs, grid) for ring in near]
+            found += [near] if near else []
+    return found
+
+
+def _reach(grid: RasterGrid, crs: CRS) -> tuple[Bounds, float]:
+    """A rectangle in `crs` that holds the grid with a margin, and the length to which edges are split."""
+    around = grid.bounds if crs == grid.crs else grid.bounds_in(crs)
+    width, height = around.xmax - around.xmin, around.ymax - around.ymin
+    _require_defined(grid, crs)
+    margin = _MARGIN * max(width, height)
+    if not crs.is_geographic:
+        box = Bounds(around.xmin - margin, around.ymin - margin, around.xmax + margin, around.ymax + margin)
+    else:
+        aside = min(margin, max(0.0, (360 - width) / 2))  # once around the world is enough
+        south, north = max(around.ymin - margin, -90.0), min(around.ymax + margin, 90.0)
+        box = Bounds(around.xmin - aside, south, around.xmax + aside, north)
+    return box, max(width, height) / _PIECES
+
+
+def _require_defined(grid: RasterGrid, crs: CRS) -> None:
+    """Raise AreaOutside unless points all over the grid come back from `crs` to where they were, to a pixel."""
+    here = np.array([grid.transform @ (grid.width * i / 8, grid.height * j / 8) for i in range(9) for j in range(9)])
+    there = np.column_stack(transform(grid.crs, crs, here[:, 0], here[:, 1]))
+    pixel = max(map(abs, (grid.transform.a, grid.transform.b, grid.transform.d, grid.transform.e)))
+    if not np.abs(_transformed(there, crs, grid) - here).max() < pixel:
+        raise AreaOutside(f"{crs} is not defined all over the raster.")
+
+
+def _transformed(ring: Ring, crs: CRS, grid: RasterGrid) -> Ring:
+    """A ring in the grid's CRS, on its side of the date line. Raises AreaOutside where there is no such place."""
+    moved: Ring = np.column_stack(transform(crs, grid.crs, ring[:, 0], ring[:, 1]))
+    if not np.isfinite(moved).all():
+        raise AreaOutside(f"{crs} reaches beyond {grid.crs}.")
+    if grid.crs is not None and grid.crs.is_geographic:
+        centre = (grid.bounds.xmin + grid.bounds.xmax) / 2
+        moved[:, 0] += 360 * np.round((centre - moved[:, 0]) / 360)
+    return moved
 
 
 def _crs_of(
-    document: dict[str, Any], shapes: list[dict[str, Any]], grid: RasterGrid, path: str, role: str
+    document: Mapping[str, Any], polygons: Sequence[Polygon], grid: RasterGrid, path: str, role: str
 ) -> CRS | None:
     """The `crs` member; without it lon/lat, as RFC 7946 says, unless the coordinates are too large for that."""
     member = document.get("crs")
-    if isinstance(member, Mapping):
-        name = str((member.get("properties") or {}).get("name", ""))
+    if member is not None:
+        properties = member.get("properties") if isinstance(member, Mapping) else None
+        name = properties.get("name") if isinstance(properties, Mapping) else member
         try:
-            return _LONLAT if name.upper().endswith("CRS84") else CRS.from_user_input(name)
+            return _LONLAT if str(name).upper().endswith("CRS84") else CRS.from_user_input(str(name))
         except CRSError as error:
             raise SettingInvalid(
-                f"The {role} {path} has the unknown CRS {name!r}.", "Export it in EPSG:4326."
+                f"The {role} {path} has the unknown CRS {str(name)[:60]!r}.", "Export it in EPSG:4326."
             ) from error
     if grid.crs is None:
         return None
-    boxes = np.array([_pixel_box(shape, Affine.identity()) for shape in shapes])
-    lonlat = np.abs(boxes[:, [1, 3]]).max() <= 360 and np.abs(boxes[:, [0, 2]]).max() <= 90
-    return _LONLAT if lonlat else grid.crs
+    largest = np.max([np.abs(rings[0]).max(axis=0) for rings in polygons], axis=0)
+    return _LONLAT if largest[0] <= 360 and largest[1] <= 90 else grid.crs
 
 
-def _pixel_box(shape: dict[str, Any], to_pixels: Affine) -> tuple[float, float, float, float]:
-    """(row0, col0, row1, col1) around a shape."""
-    points = list(_points(shape["coordinates"]))
-    cols, rows = zip(*(to_pixels @ point for point in points), strict=True)
-    return min(rows), min(cols), max(rows), max(cols)
+def _pixel_box(ring: Ring, grid: RasterGrid) -> tuple[float, float, float, float]:
+    """(row0, col0, row1, col1) around a ring."""
+    cols, rows = ~grid.transform @ (ring[:, 0], ring[:, 1])
+    return float(rows.min()), float(cols.min()), float(rows.max()), float(cols.max())
 
 
-def _points(coordinates: Any) -> Iterator[tuple[float, float]]:
-    if coordinates and isinstance(coordinates[0], (int, float)):
-        yield float(coordinates[0]), float(coordinates[1])
-        return
-    for part in coordinates:
-        yield from _points(part)
-
-
-def _flat(coordinates: Any) -> Iterator[float]:
-    for x, y in _points(coordinates):
-        yield x
-        yield y
+def _closed(ring: Ring) -> list[tuple[float, float]]:
+    points = [(float(x), float(y)) for x, y in ring]
+    return points if points[0] == points[-1] else [*points, points[0]]

@@ -105,6 +105,18 @@ def is_auxiliary_file(path: str) -> bool:
     return not AUXILIARY_WORDS.isdisjoint(words_of(file_stem(path)))
 
 
+def mask_values(path: str) -> tuple[int, ...] | None:
+    """The values of a known product's layover/shadow layer that mark either; None for any other raster.
+
+    HyP3 `_ls_map` adds up bits: 1 tested, 2 slope beyond the look angle, 4 layover, 8 the same on the far side, 16
+    shadow. OPERA RTC-S1 `_mask`: 1 shadow, 2 layover, 3 both, 255 outside the burst.
+    """
+    stem = file_stem(path)
+    if stem.lower().endswith("_ls_map"):
+        return tuple(value for value in range(32) if value & 0b11110)
+    return (1, 2, 3) if _OPERA.search(stem) and stem.lower().endswith("_mask") else None
+
+
 def is_m3leo(path: str, labels: Sequence[BandLabel], dtype: str) -> bool:
     """True for M3LEO's s1grd chips: 16 bands of uint8, four seasons by VV and VH, ascending and descending."""
     if dtype != "uint8" or len(labels) != 16:

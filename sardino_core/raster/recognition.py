@@ -22,7 +22,7 @@ from sardino_core.raster.bands import (
 )
 from sardino_core.raster.calibration import BandStatistics, UnitsDecision, decide_units, to_db
 from sardino_core.raster.inputs import sibling_of
-from sardino_core.raster.products import UnitsClaim
+from sardino_core.raster.products import UnitsClaim, is_auxiliary_file
 from sardino_core.raster.sampling import Samples, sample
 from sardino_core.raster.sources import Source
 
@@ -45,18 +45,14 @@ def recognise(
 ) -> Recognition:
     """Find every channel and the units, or raise BandsMissing, UnitsAmbiguous, NotCalibrated or NoValidData."""
     matching = match_bands(sources, channels, options.bands, _valid_share(sources), model_name)
-    for file in matching.unnamed:
-        if matching.missing:
-            _match_unnamed(sources, file, channels, options.units, matching, model_name)
+    _match_all_unnamed(sources, channels, options.units, matching, model_name)
     if matching.missing:
         raise bands_missing(sources, matching.missing, channels, model_name, _sibling(sources, matching.missing))
     if matching.crowded:
         raise matching.crowded[0]
     units = _decide(sources, matching.picks, options.units)
     used = {pick.file for picks in matching.picks.values() for pick in picks}
-    idle = [source.name for index, source in enumerate(sources) if index not in used]
-    if idle:
-        matching.warnings.append(f"not used, for they hold none of the bands needed: {', '.join(idle[:6])}")
+    matching.warnings += _idle_warnings(sources, used, matching.unnamed)
     notes = [f"units: {units.units}, by {units.why}", *matching.notes, *_band_notes(sources, matching)]
     notes += _facts(sources, used)
     said = [sources[file].facts.warning for file in sorted(used)]
@@ -90,6 +86,25 @@ def provenance(known: Recognition, sources: Sequence[Source]) -> dict[str, str]:
     return tags
 
 
+def _match_all_unnamed(
+    sources: Sequence[Source], channels: Sequence[Channel], requested: Units, matching: Matching, model_name: str
+) -> None:
+    """Tell the bands of every file without names apart; one that is left out would leave a hole in the map."""
+    assumed: dict[str, list[str]] = {}  # which band is which -> the files where brightness alone says so
+    for file in matching.unnamed:
+        if len(sources) == 1 or not is_auxiliary_file(sources[file].path):
+            named = _match_unnamed(sources, file, channels, requested, matching, model_name)
+            if named:
+                assumed.setdefault(named, []).append(sources[file].name)
+    for picks in matching.picks.values():
+        picks.sort(key=lambda pick: pick.file)
+    for named, files in assumed.items():
+        matching.warnings.append(
+            f"{_some(files)} {'has' if len(files) == 1 else 'have'} bands without names; the brighter is taken as "
+            f"{named.partition('=')[0]} ({named}). If that is wrong, pass --bands."
+        )
+
+
 def _match_unnamed(
     sources: Sequence[Source],
     file: int,
@@ -97,16 +112,16 @@ def _match_unnamed(
     requested: Units,
     matching: Matching,
     model_name: str,
-) -> None:
-    """Tell the bands of a file without names apart by brightness, or take the only one for the only one needed."""
+) -> str:
+    """By brightness, or the only band for the only one needed; returns what was assumed, such as `VV=1, VH=2`."""
     source = sources[file]
     bands = backscatter_bands(source)
     if len(bands) == 1 and len(channels) == 1 and len(sources) == 1:
         matching.picks[channels[0]].append(Pick(file, bands[0]))
         matching.warnings.append(f"{source.name} has one band without a name; it is taken to be {channels[0].key}.")
-        return
+        return ""
     if len(bands) < 2 or any(channel.season for channel in channels):
-        return
+        return ""
     pair = ("HH", "HV") if {channel.polarisation for channel in channels} <= {"HH", "HV"} else ("VV", "VH")
     ordered = _by_brightness(source, bands, requested) if len(bands) <= _UNNAMED_BANDS else None
     told = tuple(name for name in source.facts.polarisations if name in pair)
@@ -117,12 +132,27 @@ def _match_unnamed(
         matching.picks[channel].append(Pick(file, found[channel.polarisation]))
     if told and len(told) == 2 and tuple(sorted(pair, key=lambda name: found[name])) == told:
         matching.notes.append(f"bands of {source.name} by the order in its name, which brightness confirms")
-        return
-    named = ", ".join(f"{name}={band}" for name, band in found.items())
-    matching.warnings.append(
-        f"{source.name} has bands without names; the brighter is taken as {pair[0]} ({named}). "
-        f"If that is wrong, pass --bands."
-    )
+        return ""
+    return ", ".join(f"{name}={band}" for name, band in found.items())
+
+
+def _idle_warnings(sources: Sequence[Source], used: set[int], unnamed: Sequence[int]) -> list[str]:
+    idle = [index for index in range(len(sources)) if index not in used]
+    nameless = [sources[index].name for index in idle if index in unnamed]
+    others = [sources[index].name for index in idle if index not in unnamed]
+    warnings = []
+    if others:
+        warnings.append(f"not used, for they hold none of the bands needed: {_some(others)}")
+    if nameless:
+        warnings.append(
+            f"not used, for the names of their bands do not say what they hold: {_some(nameless)}. "
+            f"If that is backscatter, name the bands."
+        )
+    return warnings
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")
 
 
 def _by_brightness(source: Source, bands: Sequence[int], requested: Units) -> tuple[int, int] | None:

@@ -14,12 +14,15 @@ from sardino_core.raster.sources import Source
 _SIDE = 96  # pixels of a sampled window, at most
 _DECODED = 6_000_000  # pixels decoded per band and round, at most, where blocks are whole rows
 _ENOUGH = 2000  # valid pixels; with fewer a denser round follows
+# What writers put in place of nodata and often do not declare; no backscatter in any unit.
+_FILLS = (-999.0, -9999.0, -99999.0, -32767.0, -32768.0)
+_FILLS_BELOW = -1e5  # -3.4e38 and the like
 _SMALL = 2_000_000  # pixels; a raster up to this size is read whole when the rounds find nothing
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Windows (B, h, w) float32 in the file's units, NaN where invalid or exactly 0."""
+    """Windows (B, h, w) float32 in the file's units, NaN where invalid, exactly 0 or a usual fill."""
 
     windows: tuple[NDArray[np.float32], ...]
     complete: bool  # the whole raster was read
@@ -69,5 +72,6 @@ def _spread(source: Source, per_side: int) -> list[PixelWindow]:
 
 
 def _clean(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    values[~np.isfinite(values) | (values == 0)] = np.nan
+    empty = ~np.isfinite(values) | (values == 0) | (values < _FILLS_BELOW) | np.isin(values, _FILLS)
+    values[empty] = np.nan
     return values

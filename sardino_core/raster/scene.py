@@ -107,6 +107,7 @@ class LayerReader:
     def __init__(self, layer: Layer, sources: Sequence[Source], grid: RasterGrid, units: Units) -> None:
         """Prepare a reader per file; those on another grid are resampled as they are read."""
         self.layer = layer
+        self._units = units
         self._readers: dict[int, Reader] = {}
         self._boxes = [pixel_box(sources[file], grid) for file in layer.files]
         self.resampled: list[str] = []
@@ -134,7 +135,7 @@ class LayerReader:
         out = np.full((len(picks), window.height, window.width), np.nan, np.float32)
         for channel, found in zip(out, picks, strict=True):
             for pick in found:
-                gaps = ~np.isfinite(channel) | (channel == 0)
+                gaps = ~valid_values(channel[None], self._units)
                 if not gaps.any():
                     break
                 np.copyto(channel, self._readers[pick.file].read([pick.band], window)[0], where=gaps)
@@ -171,6 +172,7 @@ def open_scene(options: SceneOptions, bands: tuple[BandSpec, ...], *, model_name
         for path in expand_inputs(options.inputs):
             sources.append(Source(path))
             stack.callback(sources[-1].close)
+            sources[-1].grid = sources[-1].grid.turned_to(sources[0].grid)
         channels = needed_channels(bands)
         known = recognise(sources, channels, options, model_name)
         layers = layers_of(known.picks, sources)
@@ -232,5 +234,6 @@ def _layout_notes(readers: Sequence[LayerReader], layers: Sequence[Layer], sourc
 
 def _grid_warnings(grid: RasterGrid, sources: Sequence[Source]) -> list[str]:
     if grid.crs is None:
-        return [f"{short(sources[0].path)} has no CRS: its pixel spacing is taken to be the model's."]
+        found = "no CRS" if sources[0].dataset.crs is None else "no CRS with map coordinates (a local one)"
+        return [f"{short(sources[0].path)} has {found}: its pixel spacing is taken to be the model's."]
     return []

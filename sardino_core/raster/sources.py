@@ -16,6 +16,7 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio._err import CPLE_BaseError
+from rasterio.crs import CRS
 from rasterio.enums import MaskFlags, Resampling
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.vrt import WarpedVRT
@@ -65,7 +66,11 @@ class Source:
             raise NotCalibrated(
                 f"{self.name} has ground control points instead of map coordinates, as uncalibrated GRD has.", CALIBRATE
             )
-        self.grid = RasterGrid(data.width, data.height, data.transform, data.crs)
+        if any(dtype.startswith("complex") for dtype in data.dtypes):
+            raise NotCalibrated(
+                f"{self.name} holds complex numbers (SLC data), neither detected nor calibrated.", CALIBRATE
+            )
+        self.grid = RasterGrid(data.width, data.height, data.transform, _map_crs(data.crs))
         self.dtypes: tuple[str, ...] = tuple(data.dtypes)
         self.simulated = self.dataset.tags().get("SARDINO_SIMULATED") == "YES"
         self.facts: FileFacts = file_facts(self.path, self._tags(), data.descriptions, data.dtypes[0])
@@ -149,6 +154,7 @@ class WarpedReader:
             self._vrt = WarpedVRT(
                 source.dataset,
                 src_crs=source.grid.crs or grid.crs,
+                src_transform=source.grid.transform if source.grid.transform != source.dataset.transform else None,
                 crs=grid.crs or source.grid.crs,
                 transform=grid.transform,
                 width=grid.width,
@@ -239,6 +245,11 @@ def damage_of(name: str, *, opening: bool = False) -> Iterator[None]:
 def short(path: str) -> str:
     """The file's or folder's own name, for messages."""
     return path.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1] or path
+
+
+def _map_crs(crs: CRS | None) -> CRS | None:
+    """None for a local (engineering), geocentric or vertical CRS, too: neither degrees nor metres on a map."""
+    return crs if crs is not None and (crs.is_geographic or crs.is_projected) else None
 
 
 def _rasterio_window(window: PixelWindow) -> Window:

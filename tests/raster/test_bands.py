@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from affine import Affine
 
 from sardino_core.contract.errors import BandsMissing, DatesMixed, SettingInvalid
 from sardino_core.contract.model_spec import BandSpec
-from tests.raster.scenes import VH, VV, everything, power, scene_of, speckled_db, write
+from tests.raster.scenes import ORIGIN, VH, VV, everything, power, scene_of, speckled_db, write
 
 SUMMER = (BandSpec("VV", -12, 5, "summer"), BandSpec("VH", -19, 5, "summer"))
 
@@ -47,6 +48,46 @@ def test_brighter_of_two_unnamed_bands_is_vv_with_a_warning(tmp_path: Path) -> N
         scene = scene_of(write(tmp_path / f"{number}.tif", values[list(order)]))
         assert "brighter is taken as VV" in scene.warnings[0]
         assert np.array_equal(everything(scene)[0], values)
+
+
+def test_every_file_without_names_is_matched(tmp_path: Path) -> None:
+    tiles = [speckled_db(seed=seed) for seed in range(3)]
+    paths = [
+        write(tmp_path / f"{number}.tif", tile[::-1] if number == 1 else tile,
+              transform=ORIGIN @ Affine.translation(64 * number, 0))
+        for number, tile in enumerate(tiles)
+    ]  # fmt: skip
+    named = write(tmp_path / "n.tif", tiles[0], ("VV", "VH"), transform=ORIGIN @ Affine.translation(-64, 0))
+    for inputs, parts in ((paths, tiles), ([named, *paths], [tiles[0], *tiles]), ([*paths, named], [tiles[0], *tiles])):
+        scene = scene_of(*inputs)
+        assert scene.warnings == (
+            "0.tif, 2.tif have bands without names; the brighter is taken as VV (VV=1, VH=2). "
+            "If that is wrong, pass --bands.",
+            "1.tif has bands without names; the brighter is taken as VV (VV=2, VH=1). "
+            "If that is wrong, pass --bands.",
+        )  # fmt: skip
+        decibels, valid = everything(scene)
+        assert valid.all() and np.array_equal(decibels, np.concatenate(parts, axis=2))
+
+
+def test_one_of_several_files_that_cannot_be_told_is_not_left_out(tmp_path: Path) -> None:
+    first = write(tmp_path / "a.tif", speckled_db())
+    named = write(tmp_path / "n.tif", speckled_db(), ("VV", "VH"))
+    equal = write(tmp_path / "b.tif", speckled_db(means=(-10, -10)), transform=ORIGIN @ Affine.translation(64, 0))
+    for other in (first, named):
+        with pytest.raises(BandsMissing, match=r"bands of b\.tif have no names.*--bands VV=1,VH=2"):
+            scene_of(other, equal)
+        assert everything(scene_of(other, equal, numbers={"VV": 1, "VH": 2}))[1].all()
+
+
+def test_layers_that_are_no_backscatter_are_left_out_with_a_word(tmp_path: Path) -> None:
+    named = write(tmp_path / "n.tif", speckled_db(), ("VV", "VH"))
+    single = write(tmp_path / "x.tif", speckled_db()[:1])
+    colours = write(tmp_path / "n_rgb.tif", np.full((3, 64, 64), 90, np.uint8))
+    with scene_of(named, single, colours) as scene:
+        assert any("names of their bands do not say what they hold: x.tif, n_rgb.tif" in t for t in scene.warnings)
+    with scene_of(write(tmp_path / "u.tif", speckled_db()), colours) as scene:
+        assert any("do not say what they hold: n_rgb.tif" in text for text in scene.warnings)
 
 
 @pytest.mark.parametrize("case", ["equal", "too far", "ratio", "smooth", "constant"])

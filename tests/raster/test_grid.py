@@ -66,3 +66,27 @@ def test_grids_that_differ_by_rounding_match():
     assert grid().matches(shifted)
     assert not grid().matches(grid(transform=Affine(10, 0, 500_005, 0, -10, 5_000_000)))
     assert not grid().matches(grid(width=101))
+
+
+def test_longitudes_turn_to_where_the_other_grid_is():
+    lonlat = CRS.from_epsg(4326)
+    east = grid(transform=Affine(1e-3, 0, 179.95, 0, -1e-3, 48), crs=lonlat)
+    west = grid(transform=Affine(1e-3, 0, -180, 0, -1e-3, 48), crs=lonlat)
+    assert west.turned_to(east).bounds.xmin == 180 and east.turned_to(west).bounds.xmin == pytest.approx(-180.05)
+    assert east.turned_to(east) is east and grid().turned_to(east) == grid()
+
+
+def test_bounds_across_the_date_line_stay_together():
+    crossing = grid(transform=Affine(100, 0, 719_000, 0, -100, 5_320_000), crs=CRS.from_epsg(32660)).bounds_in(
+        CRS.from_epsg(4326)
+    )
+    assert 179.9 < crossing.xmin < 180 < crossing.xmax < 180.2
+    near = Bounds(-180.1, 47, -180, 48)
+    zone_1 = grid(transform=Affine(100, 0, 276_000, 0, -100, 5_320_000), crs=CRS.from_epsg(32601))
+    assert -180.1 < zone_1.bounds_in(CRS.from_epsg(4326), near=near).xmin < -179.9
+
+
+def test_bounds_where_the_other_crs_is_not_defined():
+    beyond = grid(transform=Affine(1e6, 0, 0, 0, -1e6, 9e7), crs=CRS.from_epsg(4326))
+    with pytest.raises(AreaOutside, match="cannot be brought into EPSG:32633"):
+        beyond.bounds_in(UTM)

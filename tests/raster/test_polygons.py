@@ -9,11 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from affine import Affine
+from rasterio import warp
+from rasterio.crs import CRS
 from rasterio.warp import transform_geom
 
 from sardino_core.contract.errors import AreaOutside, DependencyMissing, InputMissing, SettingInvalid
 from sardino_core.raster.grid import PixelWindow
 from tests.raster.scenes import ORIGIN, UTM, everything, scene_of, speckled_db, write
+
+LONLAT = CRS.from_epsg(4326)
 
 
 def box(col0: float, row0: float, col1: float, row1: float) -> dict[str, Any]:
@@ -122,8 +127,20 @@ def test_polygons_outside(tmp_path: Path, raster: str, role: str) -> None:
         ('{"a": 1}', SettingInvalid, "no GeoJSON"),
         ('{"type": "FeatureCollection", "features": []}', AreaOutside, "holds no polygon"),
         ('{"type": "Point", "coordinates": [1, 2]}', AreaOutside, "holds no polygon"),
-        ('{"type": "Polygon", "coordinates": [[[1, 2], [3, 4]]]}', AreaOutside, "holds no polygon"),
-        ('{"type": "Polygon", "coordinates": "x"}', AreaOutside, "holds no polygon"),
+        ('{"type": "MultiPolygon", "coordinates": []}', AreaOutside, "holds no polygon"),
+        ('{"type": "Polygon", "coordinates": [[[1, 2], [3, 4]]]}', SettingInvalid, r"malformed polygon \(number 1\)"),
+        ('{"type": "Polygon", "coordinates": "x"}', SettingInvalid, "malformed polygon"),
+        ('{"type": "Polygon", "coordinates": [[["0","0"],["9","0"],["9","9"],["0","0"]]]}',
+         SettingInvalid, "malformed polygon"),
+        ('{"type": "Polygon", "coordinates": [[[0,0],[NaN,0],[9,9],[0,0]]]}', SettingInvalid, "malformed polygon"),
+        ('{"type": "Polygon", "coordinates": [[[0,0],[1e999,0],[9,9],[0,0]]]}', SettingInvalid, "malformed polygon"),
+        ('{"type": "FeatureCollection", "features": 5}', SettingInvalid, "FeatureCollection without its list"),
+        ('{"type": "FeatureCollection", "features": [5]}', SettingInvalid, "it holds 5"),
+        ('{"type": "Topology", "objects": {}}', SettingInvalid, "no valid GeoJSON"),
+        ('{"type": "Polygon", "coordinates": [[[0,0],[1,0],[1,1],[0,0]]], "crs": {"properties": ["x"]}}',
+         SettingInvalid, "unknown CRS"),
+        ('{"type": "Polygon", "coordinates": [[[0,0],[1,0],[1,1],[0,0]]], "crs": {"properties": {"name": ""}}}',
+         SettingInvalid, "unknown CRS"),
         ('{"type": "Polygon", "coordinates": [[[0,0],[1,0],[1,1],[0,0]]], "crs": {"properties": {"name": "EPSG:0"}}}',
          SettingInvalid, "unknown CRS"),
     ],
@@ -132,6 +149,113 @@ def test_bad_polygons(tmp_path: Path, raster: str, content: str, error: type[Exc
     (tmp_path / "c.geojson").write_text(content)
     with pytest.raises(error, match=text):
         scene_of(raster, cutline=str(tmp_path / "c.geojson"))
+
+
+def test_one_malformed_polygon_is_not_left_out(tmp_path: Path, raster: str) -> None:
+    broken = {"type": "Polygon", "coordinates": [[[0, 0], [1, 1], [0, 0]]]}
+    path = geojson(tmp_path / "m.geojson", box(10, 20, 30, 40), broken)
+    with pytest.raises(SettingInvalid, match=r"The mask .*m\.geojson has a malformed polygon \(number 2\)"):
+        scene_of(raster, mask=path)
+
+
+def test_parts_that_overlap_cover_once(tmp_path: Path, raster: str) -> None:
+    parts = [box(10, 20, 30, 40)["coordinates"], box(20, 20, 40, 40)["coordinates"]]
+    path = geojson(tmp_path / "m.geojson", {"type": "MultiPolygon", "coordinates": parts})
+    _, valid = everything(scene_of(raster, mask=path))
+    assert np.array_equal(valid, ~expected(slice(20, 40), slice(10, 40)))
+
+
+def rectangle(west: float, south: float, east: float, north: float) -> dict[str, Any]:
+    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
+    return {"type": "Polygon", "coordinates": [ring]}
+
+
+def north_of(latitude: float, transform: Affine, crs: CRS, size: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    cols, rows = np.meshgrid(np.arange(size) + 0.5, np.arange(size) + 0.5)
+    xs, ys = transform @ (cols.ravel(), rows.ravel())
+    return (np.array(warp.transform(crs, "EPSG:4326", xs, ys)[1]) > latitude).reshape(size, size)
+
+
+def test_a_parallel_bends_as_the_map_does(tmp_path: Path, raster: str) -> None:
+    # Straight between its ends in UTM, the edge would lie 480 m, 48 pixels, further north.
+    path = geojson(tmp_path / "m.geojson", rectangle(14, 48.748, 16, 49), crs=None)
+    _, valid = everything(scene_of(raster, mask=path))
+    assert np.array_equal(valid, ~north_of(48.748, ORIGIN, UTM, 64)) and 0.1 < valid.mean() < 0.9
+
+
+def test_a_wide_raster_keeps_to_the_parallel(tmp_path: Path) -> None:
+    coarse = Affine(4000, 0, 372_000, 0, -4000, 5_500_000)
+    wide = write(tmp_path / "a.tif", speckled_db(), ("VV", "VH"), transform=coarse)
+    _, valid = everything(scene_of(wide, mask=geojson(tmp_path / "m.geojson", rectangle(-10, 48.5, 40, 70), crs=None)))
+    assert np.array_equal(valid, ~north_of(48.5, coarse, UTM, 64)) and 0.1 < valid.mean() < 0.9
+
+
+@pytest.mark.parametrize(
+    "area", [(-180, -90, 180, 90), (-170, -80, 170, 80), (0, -90, 360, 90), (-1e9, -1e9, 1e9, 1e9)]
+)
+@pytest.mark.parametrize("crs", ["EPSG:4326", "EPSG:4258"])
+def test_polygons_as_large_as_the_world(
+    tmp_path: Path, raster: str, area: tuple[float, float, float, float], crs: str
+) -> None:
+    path = geojson(tmp_path / "c.geojson", rectangle(*area), crs=crs)
+    assert everything(scene_of(raster, cutline=path))[1].sum() == 64 * 64
+    assert not everything(scene_of(raster, mask=path))[1].any()
+    degrees = write(
+        tmp_path / "d.tif", speckled_db(), ("VV", "VH"), transform=Affine(1e-4, 0, 15, 0, -1e-4, 48), crs=LONLAT
+    )
+    assert everything(scene_of(degrees, cutline=path))[1].sum() == 64 * 64
+
+
+def test_a_world_in_metres(tmp_path: Path, raster: str) -> None:
+    world = rectangle(-20037508, -20037508, 20037508, 20037508)
+    assert everything(scene_of(raster, cutline=geojson(tmp_path / "c.geojson", world, crs="EPSG:3857")))[1].all()
+
+
+@pytest.mark.parametrize(
+    "area", [(1e9, 1e9, 2e9, 2e9), (100, -10, 110, 0), (100, 91, 120, 95), (-70, 48, -60, 49)], ids=str
+)
+def test_lonlat_far_away_is_outside(tmp_path: Path, raster: str, area: tuple[float, float, float, float]) -> None:
+    path = geojson(tmp_path / "c.geojson", rectangle(*area), crs="EPSG:4326")
+    for role in ("cutline", "mask"):
+        with pytest.raises(AreaOutside, match="lies outside the raster"):
+            scene_of(raster, **{role: path})
+
+
+def test_a_crs_that_does_not_reach_the_raster(tmp_path: Path, raster: str) -> None:
+    south = write(tmp_path / "s.tif", speckled_db(), ("VV", "VH"), crs=CRS.from_epsg(3031), transform=ORIGIN)
+    path = geojson(tmp_path / "c.geojson", rectangle(4e6, 2e6, 5e6, 3e6), crs="EPSG:2056")
+    with pytest.raises(AreaOutside, match=r"c\.geojson"):
+        scene_of(south, cutline=path)
+
+
+@pytest.mark.parametrize("kind", ["degrees", "utm"])
+@pytest.mark.parametrize("west", [179.9, -180.1])
+def test_polygons_across_the_date_line(tmp_path: Path, kind: str, west: float) -> None:
+    place = (Affine(1e-3, 0, 179.968, 0, -1e-3, 48), LONLAT) if kind == "degrees" else (
+        Affine(100, 0, 720_500, 0, -100, 5_320_000), CRS.from_epsg(32660))  # fmt: skip
+    raster = write(tmp_path / "a.tif", speckled_db(), ("VV", "VH"), transform=place[0], crs=place[1])
+    whole = geojson(tmp_path / "w.geojson", rectangle(west, 40, west + 0.2, 50), crs="EPSG:4326")
+    assert everything(scene_of(raster, cutline=whole))[1].sum() == 64 * 64
+    halves = rectangle(179.9, 40, 180, 50), rectangle(-180, 40, -179.9, 50)
+    assert everything(scene_of(raster, cutline=geojson(tmp_path / "h.geojson", *halves, crs=None)))[1].sum() == 64 * 64
+    _, valid = everything(scene_of(raster, mask=geojson(tmp_path / "e.geojson", halves[1], crs="EPSG:4326")))
+    assert valid[:, :20].all() and not valid[:, -20:].any()
+
+
+def test_polygons_in_metres_on_degrees_beyond_180(tmp_path: Path) -> None:
+    raster = write(
+        tmp_path / "a.tif", speckled_db(), ("VV", "VH"), transform=Affine(1e-3, 0, 179.968, 0, -1e-3, 48), crs=LONLAT
+    )
+    zone = geojson(tmp_path / "z.geojson", rectangle(700_000, 5_000_000, 750_000, 5_400_000), crs="EPSG:32660")
+    assert everything(scene_of(raster, cutline=zone))[1].sum() == 64 * 64
+
+
+def test_polygons_around_the_pole(tmp_path: Path) -> None:
+    polar = Affine(10_000, 0, -320_000, 0, -10_000, 320_000)
+    raster = write(tmp_path / "a.tif", speckled_db(), ("VV", "VH"), transform=polar, crs=CRS.from_epsg(3413))
+    path = geojson(tmp_path / "m.geojson", rectangle(-180, 88, 180, 90), crs=None)
+    _, valid = everything(scene_of(raster, mask=path))
+    assert np.array_equal(valid, ~north_of(88, polar, CRS.from_epsg(3413), 64)) and 0.1 < valid.mean() < 0.9
 
 
 def test_missing_polygons(raster: str) -> None:

@@ -86,6 +86,22 @@ def test_no_crs_is_read_with_a_warning(tmp_path: Path) -> None:
         assert scene.read(scene.grid.full)[1].all()
 
 
+def test_a_local_crs_counts_as_none(tmp_path: Path) -> None:
+    local = CRS.from_wkt('LOCAL_CS["site",UNIT["metre",1],AXIS["Easting",EAST],AXIS["Northing",NORTH]]')
+    one = write(tmp_path / "a.tif", speckled_db(), NAMES, crs=local)
+    with scene_of(one) as scene:
+        assert scene.grid.crs is None and scene.grid.spacing_m is None
+        assert "a.tif has no CRS with map coordinates" in scene.warnings[0]
+    beside = write(tmp_path / "b.tif", speckled_db(), NAMES, crs=local, transform=shifted(63.5, 0))
+    scene = scene_of(one, beside)
+    assert scene.grid.width == 128 and everything(scene)[1][:, 1:126].all()
+
+
+def test_a_crs_with_heights_is_kept(tmp_path: Path) -> None:
+    with scene_of(write(tmp_path / "a.tif", speckled_db(), NAMES, crs=CRS.from_user_input("EPSG:32633+5773"))) as scene:
+        assert scene.grid.spacing_m == 10 and not scene.warnings
+
+
 def test_another_thread_may_read(tmp_path: Path) -> None:
     found = []
     with scene_of(write(tmp_path / "a.tif", speckled_db(), NAMES)) as scene:
@@ -151,6 +167,14 @@ def test_ground_control_points_without_crs_are_refused_even_with_units(tmp_path:
         )
     with pytest.raises(NotCalibrated, match=r"ground control points.*SNAP graph and an Earth Engine script"):
         scene_of(path, units="amplitude")
+
+
+@pytest.mark.filterwarnings("error")
+def test_complex_numbers_are_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "slc_VV.tif", power(speckled_db()).astype(np.complex64), NAMES)
+    for units in ("auto", "amplitude"):
+        with pytest.raises(NotCalibrated, match=r"slc_VV\.tif holds complex numbers \(SLC data\).*SNAP graph"):
+            scene_of(path, units=units)
 
 
 def test_safe_folders_are_refused(tmp_path: Path) -> None:
@@ -261,6 +285,56 @@ def test_neighbouring_utm_zones_are_mosaicked(tmp_path: Path) -> None:
     assert scene.grid.crs == UTM
     _, valid = everything(scene)
     assert valid.sum() == pytest.approx(2 * 64 * 64, rel=0.05)
+
+
+def test_inputs_far_apart_are_refused(tmp_path: Path) -> None:
+    first = write(tmp_path / "a.tif", speckled_db(), NAMES)
+    near = write(tmp_path / "b.tif", speckled_db(), NAMES, transform=shifted(200, 0))
+    far = write(tmp_path / "far.tif", speckled_db(), NAMES, transform=shifted(0, 400_000))
+    with pytest.raises(SettingInvalid, match=r"a\.tif and far\.tif lie 400000 pixels apart.* 264 x 400064 pixels"):
+        scene_of(first, near, far)
+    zone = write(tmp_path / "z.tif", speckled_db(), NAMES, crs=CRS.from_epsg(32601))
+    with pytest.raises(SettingInvalid, match=r"a\.tif and z\.tif|cannot be brought"):
+        scene_of(first, zone)
+
+
+@pytest.mark.parametrize("offset", [0, 0.4])
+def test_degrees_on_both_sides_of_the_date_line_are_mosaicked(tmp_path: Path, offset: float) -> None:
+    one, two = speckled_db(seed=1), speckled_db(seed=2)
+    lonlat = CRS.from_epsg(4326)
+    east = Affine(1e-4, 0, 179.9968, 0, -1e-4, 48)
+    west = Affine(1e-4, 0, -179.9968 - offset * 1e-4, 0, -1e-4, 48)
+    first = write(tmp_path / "a.tif", one, NAMES, transform=east, crs=lonlat)
+    second = write(tmp_path / "b.tif", two, NAMES, transform=west, crs=lonlat)
+    for inputs in ((first, second), (second, first)):
+        scene = scene_of(*inputs)
+        assert (scene.grid.height, scene.grid.width) == (64, 128)
+        decibels, valid = everything(scene)
+        assert valid[:, 1:127].all()
+        if not offset:
+            assert np.array_equal(decibels, np.concatenate([one, two], axis=2))
+
+
+def test_degrees_and_metres_across_the_date_line_are_mosaicked(tmp_path: Path) -> None:
+    degrees = Affine(1e-4, 0, 179.995, 0, -1e-4, 48)
+    bounds = transform_bounds("EPSG:4326", "EPSG:32601", -179.9986, 47.9936, -179.99, 48)
+    first = write(tmp_path / "a.tif", speckled_db(), NAMES, transform=degrees, crs=CRS.from_epsg(4326))
+    second = write(tmp_path / "b.tif", speckled_db(), NAMES, transform=Affine(10, 0, bounds[0], 0, -10, bounds[3]),
+                   crs=CRS.from_epsg(32601))  # fmt: skip
+    scene = scene_of(first, second)
+    assert scene.grid.height < 100 and scene.grid.width < 200
+    _, valid = everything(scene)
+    assert valid[10:50, :64].all() and valid[10:50, 70:].mean() > 0.8
+
+
+def test_a_raster_named_twice_is_one_raster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = speckled_db()
+    path = write(tmp_path / "a.tif", values, NAMES)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link.tif").symlink_to("a.tif")
+    scene = scene_of(path, "a.tif", "./a.tif", "link.tif")
+    assert not any("mosaic" in note for note in scene.notes)
+    assert np.array_equal(everything(scene)[0], values)
 
 
 def test_internal_mask_of_a_resampled_file_is_respected(tmp_path: Path) -> None:

@@ -7,11 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from affine import Affine
+from rasterio.crs import CRS
 
-from sardino_core.contract.errors import AreaOutside, InputMissing, NotARaster
+from sardino_core.contract.errors import AreaOutside, InputMissing, NotARaster, UnitsAmbiguous
 from sardino_core.contract.jobs import Units
-from sardino_core.raster.validity import valid_values
-from tests.raster.scenes import ORIGIN, everything, power, scene_of, speckled_db, write
+from sardino_core.raster.grid import PixelWindow, RasterGrid
+from sardino_core.raster.sources import WarpedReader
+from sardino_core.raster.validity import Mask, valid_values
+from tests.raster.scenes import ORIGIN, UTM, everything, power, scene_of, speckled_db, write
 
 
 @pytest.mark.parametrize(
@@ -23,6 +26,9 @@ from tests.raster.scenes import ORIGIN, everything, power, scene_of, speckled_db
         ("db", np.nan, -17.0, False),
         ("db", -10.0, -np.inf, False),
         ("db", np.inf, -17.0, False),
+        ("db", -9999.0, -17.0, False),
+        ("db", -10.0, -101.0, False),
+        ("db", -10.0, -60.0, True),  # deep shadow after noise removal
         ("power", 0.1, 0.02, True),
         ("power", 0.1, 0.0, False),
         ("power", 0.1, -0.001, False),
@@ -49,6 +55,24 @@ def test_nan_stripe_without_declaration(tmp_path: Path) -> None:
     values[:, 20:30] = np.nan
     _, valid = everything(scene_of(write(tmp_path / "a.tif", values, ("VV", "VH"))))
     assert not valid[20:30].any() and valid[:20].all() and valid[30:].all()
+
+
+@pytest.mark.parametrize("fill", [-9999.0, -32768.0, -3.4028234663852886e38])
+@pytest.mark.parametrize("units", ["db", "power"])
+@pytest.mark.parametrize("share", [20, 60])
+def test_undeclared_fill_is_no_data_and_no_hint_at_units(tmp_path: Path, fill: float, units: str, share: int) -> None:
+    values = speckled_db() if units == "db" else power(speckled_db())
+    values[:, :, 64 - share :] = fill
+    scene = scene_of(write(tmp_path / "a.tif", values, ("VV", "VH")))
+    assert scene.tags["SARDINO_UNITS"].startswith(f"{units} ")
+    _, valid = everything(scene)
+    assert valid[:, : 64 - share].all() and not valid[:, 64 - share :].any()
+
+
+def test_hundredths_of_db_without_their_scale_are_still_told(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tif", np.round(speckled_db() * 100).astype(np.int16), ("VV", "VH"))
+    with pytest.raises(UnitsAmbiguous, match="fit no known unit: median VV -1"):
+        scene_of(path)
 
 
 def test_internal_mask_is_respected(tmp_path: Path) -> None:
@@ -85,8 +109,6 @@ def test_mask_in_another_crs(tmp_path: Path) -> None:
     reproject(inner, far, src_transform=ORIGIN, src_crs="EPSG:32633", dst_transform=lonlat, dst_crs="EPSG:4326",
               resampling=Resampling.nearest)  # fmt: skip
     assert far.any()
-    from rasterio.crs import CRS
-
     mask = write(tmp_path / "mask.tif", far[None], transform=lonlat, crs=CRS.from_epsg(4326))
     _, valid = everything(scene_of(write(tmp_path / "a.tif", speckled_db(), ("VV", "VH")), mask=mask))
     assert not valid[20:44, 20:44].any() and valid[:12].all() and valid[:, 52:].all()
@@ -98,6 +120,55 @@ def test_mask_nodata_masks_nothing(tmp_path: Path) -> None:
     masked = write(tmp_path / "mask.tif", mask, nodata=255)
     _, valid = everything(scene_of(write(tmp_path / "a.tif", speckled_db(), ("VV", "VH")), mask=masked))
     assert not valid[:5].any() and valid[5:].all()
+
+
+HYP3 = "S1A_IW_20200101T120000_DVP_RTC10_G_gpuned_1A2B_ls_map.tif"
+OPERA = "OPERA_L2_RTC-S1_T137-292319-IW2_20211119T015858Z_20250830T120333Z_S1A_30_v1.0_mask.tif"
+
+
+@pytest.mark.parametrize(
+    ("name", "nodata", "masked"),
+    [
+        (HYP3, None, {3, 5, 7, 9, 17, 25, 31}),
+        ("renamed_LS_MAP.tif", 0, {3, 5, 7, 9, 17, 25, 31}),
+        (OPERA, 255, {1, 2, 3}),
+        (OPERA, None, {1, 2, 3}),
+        ("any.tif", None, {1, 2, 3, 5, 7, 9, 17, 25, 31, 255}),
+    ],
+)
+def test_layover_and_shadow_of_known_products(tmp_path: Path, name: str, nodata: int | None, masked: set[int]) -> None:
+    rows = [0, 1, 2, 3, 5, 7, 9, 17, 25, 31, 255]
+    if "ls_map" in name.lower():
+        rows.remove(2)
+    layer = np.zeros((1, 64, 64), np.uint8)
+    layer[0, : len(rows)] = np.array(rows)[:, None]
+    mask = write(tmp_path / name, layer, nodata=nodata)
+    _, valid = everything(scene_of(write(tmp_path / "a.tif", speckled_db(), ("VV", "VH")), mask=mask))
+    found = {value for row, value in enumerate(rows) if not valid[row].any()}
+    assert found - {255} == masked - {255} and valid[len(rows) :].all()
+    assert name != OPERA or valid[rows.index(255)].all()
+
+
+def test_a_mask_on_another_grid_leaves_no_file_open(tmp_path: Path) -> None:
+    coarse = write(tmp_path / "m.tif", np.ones((1, 8, 8), np.uint8), transform=ORIGIN @ Affine.scale(3.3))
+    mask = Mask(coarse, RasterGrid(64, 64, ORIGIN, UTM))
+    assert mask.covers(PixelWindow(0, 0, 64, 64)).any()
+    mask.close()
+    assert isinstance(mask._reader, WarpedReader) and mask._reader._vrt.closed and mask._source is not None
+    assert mask._source.dataset.closed
+
+
+def test_a_mask_on_the_other_side_of_the_date_line(tmp_path: Path) -> None:
+    lonlat = CRS.from_epsg(4326)
+    east, west = Affine(1e-3, 0, 179.968, 0, -1e-3, 48), Affine(1e-3, 0, -180.0005, 0, -1e-3, 48)
+    scene = write(tmp_path / "a.tif", speckled_db(), ("VV", "VH"), transform=east, crs=lonlat)
+    mask = write(tmp_path / "m.tif", np.ones((1, 64, 64), np.uint8), transform=west, crs=lonlat)
+    _, valid = everything(scene_of(scene, mask=mask))
+    assert valid[:, :31].all() and not valid[:, 33:].any()
+    utm = Affine(100, 0, 276_000, 0, -100, 5_330_000)  # zone 1, from the date line on
+    mask = write(tmp_path / "u.tif", np.ones((1, 200, 100), np.uint8), transform=utm, crs=CRS.from_epsg(32601))
+    _, valid = everything(scene_of(scene, mask=mask))
+    assert valid[:, :25].all() and not valid[:, 40:].any()
 
 
 def test_masks_that_do_not_help(tmp_path: Path) -> None:
