@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from sardino_core.raster.grid import PixelWindow, RasterGrid
 
+_GOLDEN = (math.sqrt(5) - 1) / 2
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -83,12 +85,13 @@ class TilePlan:
                 yield Tile(row_index, col_index)
 
     def scattered(self) -> Iterator[Tile]:
-        """All windows once, in an order of which every beginning is spread evenly: steps of the golden ratio."""
-        step = max(1, round(self.count * (math.sqrt(5) - 1) / 2))
-        while math.gcd(step, self.count) > 1:
-            step += 1
-        for turn in range(self.count):
-            yield Tile(*divmod(turn * step % self.count, self.cols.count))
+        """All windows once, in an order of which every beginning is spread evenly: multiples of the golden ratio."""
+        seen: set[int] = set()
+        for turn in range(3 * self.count):  # twice the count reaches every window: the gaps are under 2 / turns
+            index = int(turn * _GOLDEN % 1 * self.count)
+            if index not in seen:
+                seen.add(index)
+                yield Tile(*divmod(index, self.cols.count))
 
     def axes(self, scale: int) -> tuple[Axis, Axis]:
         """Row and column axes with `scale` output pixels per cell: 1 for patches, `cell_px` for pixels."""
