@@ -6,6 +6,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptio
 from collections.abc import Sequence
 
 from sardino_core import __version__
+from sardino_core.contract.jobs import CONTEXT_OVERLAP, SEGMENT_OVERLAP
 
 _EXAMPLES = """\
 examples:
@@ -43,7 +44,7 @@ def parse(argv: Sequence[str] | None) -> Namespace:
 
 def _add_segment(commands) -> None:  # type: ignore[no-untyped-def]  # argparse's own type is private
     parser = commands.add_parser("segment", help="land-cover map, with confidence and probabilities on request")
-    _raster_job(parser)
+    _raster_job(parser, SEGMENT_OVERLAP)
     parser.add_argument(
         "--each", action="store_true", help="one map per INPUT; --output is a folder; a rerun skips the done"
     )
@@ -54,7 +55,7 @@ def _add_segment(commands) -> None:  # type: ignore[no-untyped-def]  # argparse'
 
 def _add_attention(commands) -> None:  # type: ignore[no-untyped-def]
     parser = commands.add_parser("attention", help="attention of the class token, one band per head")
-    _raster_job(parser)
+    _raster_job(parser, CONTEXT_OVERLAP)
     parser.add_argument("--layer", type=int, default=-1, help="layer from 0, or from the last: -1 (default)")
     parser.add_argument("--heads", choices=["all", "mean", "max"], default="all", help="default: all")
     parser.add_argument("--resolution", choices=["patch", "pixel"], default="pixel", help="default: pixel")
@@ -62,7 +63,7 @@ def _add_attention(commands) -> None:  # type: ignore[no-untyped-def]
 
 def _add_embed(commands) -> None:  # type: ignore[no-untyped-def]
     parser = commands.add_parser("embed", help="patch token embeddings, or their principal components")
-    _raster_job(parser)
+    _raster_job(parser, CONTEXT_OVERLAP)
     parser.add_argument("--components", type=int, default=0, metavar="N", help="principal components; default: no PCA")
     parser.add_argument("--dtype", choices=["float16", "float32", "int8"], default="float16", help="default: float16")
 
@@ -95,7 +96,7 @@ def _add_model(commands) -> None:  # type: ignore[no-untyped-def]
     _common(add)
 
 
-def _raster_job(parser: ArgumentParser) -> None:
+def _raster_job(parser: ArgumentParser, overlap: float) -> None:
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help="Sentinel-1 rasters of one scene, or its folder")
     parser.add_argument("--model", required=True, metavar="M", help="a model file, or `starter`")
     parser.add_argument("--output", required=True, metavar="TIF", help="GeoTIFF to write")
@@ -108,7 +109,7 @@ def _raster_job(parser: ArgumentParser) -> None:
     scene.add_argument("--cutline", metavar="POLYGONS", help="only inside these polygons")
     scene.add_argument("--mask", metavar="RASTER_OR_POLYGONS", help="not where this covers (non-zero, or inside)")
     run = parser.add_argument_group("how the model is run")
-    run.add_argument("--overlap", type=float, default=0.25, help="of windows, 0 to 0.75; default: 0.25")
+    run.add_argument("--overlap", type=float, default=overlap, help="of windows, 0 to 0.75; default: %(default)s")
     run.add_argument("--batch-size", type=_batch_size, default=0, metavar="N", help="windows at once; default: auto")
     run.add_argument("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto")
     run.add_argument("--precision", choices=["auto", "fp32", "bf16"], default="auto")

@@ -8,8 +8,8 @@ from __future__ import annotations
 import logging
 import signal
 from argparse import Namespace
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from sardino_core.arguments import parse
@@ -32,13 +32,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     voice: Voice = JsonVoice() if arguments.json else PlainVoice()
     try:
         voice.hello()
-        _configure_logging(arguments.log, voice)
-        _COMMANDS[arguments.command](arguments, voice)
+        with _logging(arguments.log, voice):
+            _run_command(arguments, voice)
     except BaseException as error:
         with suppress(OSError):  # whoever should hear it may have gone
             voice.failure(_told(error))
         return 1
     return 0
+
+
+def _run_command(arguments: Namespace, voice: Voice) -> None:
+    try:
+        _COMMANDS[arguments.command](arguments, voice)
+    except Exception as error:
+        if not isinstance(error, (SardinoError, OSError, MemoryError)):
+            logging.getLogger(__name__).exception("unexpected error")
+        raise
 
 
 def _told(error: BaseException) -> SardinoError:
@@ -53,8 +62,7 @@ def _told(error: BaseException) -> SardinoError:
         return OutputUnwritable(f"The operating system refused to read or write ({error.strerror or error}).")
     if not isinstance(error, Exception):
         raise error
-    # A defect: one line for the user, the traceback for whoever mends it.
-    logging.getLogger(__name__).error("unexpected error", exc_info=error)
+    # A defect: one line for the user; the traceback is in the log, for whoever mends it.
     what = f"Unexpected {type(error).__name__}: {error}."
     return SardinoError(what, "This is a defect; run again with --log FILE and report it with that file.")
 
@@ -206,18 +214,30 @@ class _Notices(logging.Handler):
             self.voice.log("warning", record.getMessage())
 
 
-def _configure_logging(path: str | None, voice: Voice) -> None:
-    handler: logging.Handler = logging.NullHandler()
+@contextmanager
+def _logging(path: str | None, voice: Voice) -> Iterator[None]:
+    """While a command runs: everything to the log file if there is one, the library's warnings to the user."""
+    root, library = logging.getLogger(), logging.getLogger("sardino_core")
+    to_file: logging.Handler = logging.NullHandler()
     if path is not None:
         try:
-            handler = logging.FileHandler(path, encoding="utf-8")
+            to_file = logging.FileHandler(path, encoding="utf-8")
         except OSError as error:
             raise OutputUnwritable(f"The log {path} cannot be written ({error.strerror}).") from error
-    logging.basicConfig(
-        level=logging.INFO, handlers=[handler], format="%(asctime)s %(name)s %(levelname)s %(message)s", force=True
-    )
+        to_file.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
+    to_user, level = _Notices(voice), root.level
+    root.addHandler(to_file)
+    library.addHandler(to_user)
+    root.setLevel(logging.INFO)
     logging.captureWarnings(True)
-    logging.getLogger("sardino_core").handlers = [_Notices(voice)]
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)
+        root.setLevel(level)
+        library.removeHandler(to_user)
+        root.removeHandler(to_file)
+        to_file.close()
 
 
 def _interrupt(number: int, frame: Any) -> None:

@@ -16,6 +16,8 @@ from sardino_core.contract.serial import from_dict, to_dict
 Units = Literal["auto", "db", "power", "amplitude", "uint8db", "dn83"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16"]
+SEGMENT_OVERLAP = 0.25  # of the window's side
+CONTEXT_OVERLAP = 0.5  # attention and tokens depend on their whole window: a wider cross-fade hides its borders
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class RunOptions:
     """How the model is run."""
 
     model: str
-    overlap: float = 0.25  # of the window's side
+    overlap: float = SEGMENT_OVERLAP
     batch_size: int = 0  # 0: chosen by device and memory
     device: Device = "auto"
     precision: Precision = "auto"
