@@ -1,0 +1,170 @@
+"""A network against held-out labels: one confusion matrix per source over the whole validation set, and its doubts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from sardino_core.contract.errors import NoValidData
+from sardino_core.contract.listener import Listener
+from sardino_core.contract.messages import Result
+from sardino_core.contract.model_spec import CalibrationSpec
+from sardino_core.models.model_file import load_weights, read_spec, resolve_model, write_aside
+from sardino_core.models.network import Network, build
+from sardino_core.models.outputs import probabilities
+from sardino_core.raster.resampling import resample, resampling_matrix
+from sardino_core.raster.scaling import standardise
+from sardino_core.training.calibrate import Reliability, calibrate
+from sardino_core.training.config import FinetuneConfig, ModelConfig, SourceConfig
+from sardino_core.training.patches import ValidationWindow, validation_windows
+from sardino_core.training.scores import Confusion, majority_accuracy
+from sardino_core.training.sources import SceneStore
+from sardino_core.training.targets import ClassSets
+
+_BATCH = 8
+_SAMPLED_PER_SOURCE = 100_000  # pixels kept for calibration, so that no source outvotes the others
+_EVERY = 5  # of the labelled pixels of a window is a candidate for that
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a network does on the held-out labels of every source."""
+
+    sets: ClassSets
+    by_source: dict[str, Confusion]
+    logits: NDArray[np.float32]  # (M, K) of sampled pixels, as many of every source as there are, up to a limit
+    targets: NDArray[np.int64]  # (M,) numbers of class sets
+
+    @property
+    def whole(self) -> Confusion:
+        """All sources together."""
+        total = Confusion.empty(self.sets)
+        for confusion in self.by_source.values():
+            total = total + confusion
+        return total
+
+    def metrics(self) -> dict[str, float]:
+        """All numbers, flat: of everything, then `source: name`."""
+        found = dict(self.whole.metrics())
+        if len(self.by_source) > 1:
+            for source, confusion in self.by_source.items():
+                found |= {f"{source}: {name}": value for name, value in confusion.metrics().items()}
+                found[f"{source}: majority"] = majority_accuracy(confusion)
+        return found
+
+    def reliability(self, target_accuracy: float, most_unsure: float) -> Reliability:
+        """Temperature and threshold fitted on the sampled pixels."""
+        return calibrate(self.logits, self.sets.table[self.targets], target_accuracy, most_unsure)
+
+
+def evaluate_network(network: Network, store: SceneStore, config: FinetuneConfig, listener: Listener) -> Evaluation:
+    """Run over all validation windows. Raises NoValidData when there is none."""
+    confusions: dict[str, Confusion] = {}
+    sampled: dict[str, list[tuple[NDArray[np.float32], NDArray[np.int64]]]] = {}
+    for windows in _batched(validation_windows(store, config), _BATCH):
+        listener.raise_if_cancelled()
+        for window, logits in zip(windows, _predict(network, windows, config), strict=True):
+            source = window.scene.source.name
+            confusion = confusions.setdefault(source, Confusion.empty(store.sets))
+            confusion.add(window.target, logits.argmax(axis=0))
+            known = np.flatnonzero(window.target)[::_EVERY]
+            flat = logits.reshape(len(logits), -1)[:, known].T  # (m, K)
+            sampled.setdefault(source, []).append((flat, window.target.ravel()[known]))
+    if not confusions:
+        raise NoValidData("No label is held out for validation.", "Set hold_out of a source above 0.")
+    chosen = [_subsample(parts, config.seed) for parts in sampled.values()]
+    logits_of, targets_of = [part[0] for part in chosen], [part[1] for part in chosen]
+    return Evaluation(store.sets, confusions, np.concatenate(logits_of), np.concatenate(targets_of))
+
+
+def evaluate(
+    model: str, config: FinetuneConfig, out: str | Path, listener: Listener | None = None, all_labels: bool = True
+) -> Result:
+    """A model file against the labels of a configuration's sources; writes metrics.json and confusion.csv.
+
+    With `all_labels` every label counts, else those alone that the configuration holds out.
+    """
+    path = resolve_model(model)
+    spec = read_spec(path)
+    sources = tuple(replace(source, hold_out=1.0) for source in config.sources) if all_labels else config.sources
+    settings = replace(
+        config,
+        classes=spec.classes,
+        sources=sources,
+        model=ModelConfig(spec.inputs, spec.backbone, spec.window, "linear" if spec.head == "linear" else "decoder"),
+    )
+    network = build(spec, load_weights(path)).eval()
+    with SceneStore(settings) as store:
+        found = evaluate_network(network, store, settings, listener or Listener())
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    metrics = found.metrics() | {"majority": majority_accuracy(found.whole)} | _abstention(found, spec.calibration)
+    write_aside(folder / "metrics.json", json.dumps(metrics, indent=1).encode())
+    write_aside(folder / "confusion.csv", _table(found).encode())
+    return Result({"metrics": str(folder / "metrics.json"), "confusion": str(folder / "confusion.csv")}, metrics)
+
+
+def settings_for_evaluation(model: str, images: Iterable[str], labels: Iterable[str]) -> FinetuneConfig:
+    """One source with the model's own classes as label values."""
+    spec = read_spec(resolve_model(model))
+    source = SourceConfig(images=tuple(images), labels=tuple(labels), hold_out=1.0)
+    return FinetuneConfig(spec.name, ModelConfig(spec.inputs, spec.backbone, spec.window), spec.classes, (source,))
+
+
+def _predict(network: Network, windows: list[ValidationWindow], config: FinetuneConfig) -> list[NDArray[np.float32]]:
+    """Logits (K, h, w) at the raster's scale, over the part that each window answers for."""
+    inputs = config.model.inputs
+    stack = np.stack(
+        [standardise(item.patch.backscatter_db, item.patch.valid, inputs.bands, inputs.clip_db) for item in windows]
+    )
+    device = next(network.parameters()).device
+    with torch.inference_mode():
+        logits = network(torch.from_numpy(stack).to(device)).float().cpu().numpy()  # (B, K, S, S)
+    found = []
+    for item, values in zip(windows, logits, strict=True):
+        if item.side_px != values.shape[-1]:
+            values = resample(values, resampling_matrix(values.shape[-1], item.side_px))
+        found.append(values[:, : item.target.shape[0], : item.target.shape[1]])
+    return found
+
+
+def _subsample(
+    parts: list[tuple[NDArray[np.float32], NDArray[np.int64]]], seed: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    logits, targets = np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+    if len(targets) <= _SAMPLED_PER_SOURCE:
+        return logits, targets
+    chosen = np.random.default_rng(seed).choice(len(targets), _SAMPLED_PER_SOURCE, replace=False)
+    return logits[chosen], targets[chosen]
+
+
+def _abstention(found: Evaluation, calibration: CalibrationSpec) -> dict[str, float]:
+    """What the model's own temperature and threshold give on these labels."""
+    allowed = found.sets.table[found.targets]
+    p = probabilities(found.logits, calibration.temperature)
+    kept = p.max(axis=1) >= calibration.unsure_below
+    right = allowed[np.arange(len(p)), p.argmax(axis=1)]
+    sure = float(right[kept].mean()) if kept.any() else 0.0
+    return {"unsure share": float(1 - kept.mean()), "agreement when sure": sure}
+
+
+def _table(found: Evaluation) -> str:
+    """The whole confusion matrix: a row for each set of classes that labels allow, a column for each prediction."""
+    names = {item.value: item.name for item in found.sets.classes}
+    lines = ["reference," + ",".join(names.values())]
+    for members, counts in zip(found.sets.members, found.whole.counts, strict=True):
+        if counts.any():
+            lines.append(" or ".join(names[value] for value in sorted(members)) + "," + ",".join(map(str, counts)))
+    return "\n".join(lines) + "\n"
+
+
+def _batched(items: Iterator[ValidationWindow], size: int) -> Iterator[list[ValidationWindow]]:
+    while batch := list(islice(items, size)):
+        yield batch
