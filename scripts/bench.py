@@ -61,6 +61,7 @@ def main() -> int:
             throughput(work, block, arguments.model, arguments.repeats),
             start_up(work, block, arguments.model, arguments.repeats),
             memory(work, block, arguments.model, arguments.rows),
+            simulation(work),
         ]
     arguments.output.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
     tell(f"written: {arguments.output}")
@@ -167,6 +168,16 @@ def memory(work: Path, block: np.ndarray, model: str, heights: tuple[int, int]) 
         f"{table(('columns x rows', 'peak', 'time'), rows)}\n\n"
         f"Growth with height: **{growth:+.1%}** (within 5 % and at most 1,500 MB are wanted)."
     )
+
+
+def simulation(work: Path) -> str:
+    """A scene of 4096 x 4096 pixels from nothing."""
+    tell("simulation")
+    run = whole_process(
+        [sys.executable, "-m", "sardino_core", "simulate", "--output", str(work / "place"), "--size", "4096"]
+    )
+    rows = [("4096 x 4096, VV and VH, labels", f"{run.peak_mb:.0f} MB", f"{run.seconds:.0f} s")]
+    return f"## Simulation\n\n`sardino simulate` as a whole process.\n\n{table(('scene', 'peak', 'time'), rows)}"
 
 
 def write_tall(path: Path, block: np.ndarray, height: int) -> Path:

@@ -45,7 +45,7 @@ def draw_overview(
         ("land cover", classes(land_cover, spec)),
     ]
     if labels is not None:
-        panels.append(("labels of the simulation", simulated_labels(labels)))
+        panels.append(("labels of the simulation, WorldCover's colours", simulated_labels(labels)))
     panels.append(("confidence", ramp(confidence, 1, (0.2, 1.0))))
     with rasterio.open(attention) as dataset:
         heads = dataset.count
