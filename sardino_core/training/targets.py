@@ -74,7 +74,7 @@ class Legend:
                 raise SettingInvalid(
                     f"{file} holds the label {value}, which the mapping of the source {self.name} lacks; "
                     f"it has {', '.join(map(str, sorted(self.numbers)))}.",
-                    "Map it to classes, or add it to `ignore`.",
+                    "Map it to classes in the configuration (--config), or add it to `ignore` there.",
                 )
             target[known & (values == value)] = self.numbers[value]
         return target
