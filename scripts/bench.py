@@ -94,8 +94,8 @@ def header(model: str) -> str:
 def throughput(work: Path, block: np.ndarray, model: str, repeats: int) -> str:
     """End-to-end `segment` against the bare forward pass over the same windows, in turn, in one process."""
     tell("throughput")
-    size = 1024
-    path = write_tall(work / "square.tif", block[:, :size, :size], size)
+    size = BLOCK
+    path = write_tall(work / "square.tif", block, size)
     run, scene = RunOptions(model), SceneOptions((str(path),))
     with open_session(scene, run, Listener()) as session:
         spec, batch, predictor = session.spec, session.batch, session.predictor
@@ -194,17 +194,27 @@ def write_tall(path: Path, block: np.ndarray, height: int) -> Path:
 
 
 def whole_process(command: list[str]) -> Run:
-    """Time and peak memory of one process, from the operating system's own account of it."""
-    started = time.perf_counter()
-    with tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        seconds = time.perf_counter() - started
-        if process.returncode:
-            errors.seek(0)
-            raise SystemExit(f"error: {shlex.join(command)} failed: {errors.read().decode().strip()}")
-    return Run(seconds, usage.ru_maxrss / 1024)
+    """Time and peak memory of one process, from the operating system's own account of it.
+
+    A small process starts it and measures: a peak is inherited from whoever forks, and this one has held scenes.
+    """
+    launch = [sys.executable, "-S", "-c", _LAUNCHER, *command]
+    done = subprocess.run(launch, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"error: {shlex.join(command)} failed: {done.stderr.strip()}")
+    seconds, peak_kb = done.stdout.split()
+    return Run(float(seconds), float(peak_kb) / 1024)
+
+
+_LAUNCHER = """
+import os, subprocess, sys, time
+started = time.perf_counter()
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(process.pid, 0)
+process.returncode = os.waitstatus_to_exitcode(status)
+print(time.perf_counter() - started, usage.ru_maxrss)
+sys.exit(process.returncode)
+"""
 
 
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
