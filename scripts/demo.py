@@ -44,7 +44,7 @@ def main() -> int:
             return status
     picture = draw_overview(out / "overview.png", scene, land_cover, confidence, attention, tokens, labels)
     print(
-        f"\nDone in {time.monotonic() - started:.0f} s. Look at {picture}; the rasters beside it open in QGIS, styled."
+        f"\nDone in {time.monotonic() - started:.0f} s. Look at {picture}; {land_cover} opens in QGIS with its legend."
     )
     return 0
 
