@@ -6,7 +6,9 @@ Only the contract is imported here; everything heavy is imported inside the comm
 from __future__ import annotations
 
 import logging
+import os
 import signal
+import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -37,8 +39,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BaseException as error:
         with suppress(OSError):  # whoever should hear it may have gone
             voice.failure(_told(error))
+        _give_up_stdout()
         return 1
     return 0
+
+
+def _give_up_stdout() -> None:
+    """Where stdout takes nothing, point it nowhere: Python would try again at its end, and fail with a traceback."""
+    try:
+        if sys.__stdout__ is not None:
+            sys.__stdout__.flush()
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _run_command(arguments: Namespace, voice: Voice) -> None:
