@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 
 import pytest
@@ -43,11 +44,24 @@ def test_a_folder_in_the_way_is_named(tmp_path):
         staging.path(tmp_path)
 
 
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root writes everywhere")
-def test_a_read_only_folder_is_named(tmp_path):
-    tmp_path.chmod(0o500)
-    with pytest.raises(OutputUnwritable, match="cannot be written"), staged() as staging:
-        staging.path(tmp_path / "a.txt")
+@pytest.mark.skipif(os.name == "nt", reason="rights of POSIX")
+def test_a_read_only_folder_is_named():
+    """In a process of its own: root writes everywhere, so rights are given up first."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o555)
+        child = os.fork()
+        if child == 0:
+            try:
+                if os.geteuid() == 0:
+                    os.setuid(65534)
+                with staged() as staging:
+                    staging.path(f"{folder}/a.txt")
+            except OutputUnwritable as error:
+                os._exit(7 if "cannot be written to" in str(error) else 1)
+            finally:
+                os._exit(1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+        os.chmod(folder, 0o755)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="pipes")
