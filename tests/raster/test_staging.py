@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -48,7 +49,7 @@ def test_a_folder_in_the_way_is_named(tmp_path):
 def test_a_read_only_folder_is_named():
     """In a process of its own: root writes everywhere, so rights are given up first."""
     with tempfile.TemporaryDirectory() as folder:
-        os.chmod(folder, 0o555)
+        Path(folder).chmod(0o555)
         child = os.fork()
         if child == 0:
             try:
@@ -61,7 +62,7 @@ def test_a_read_only_folder_is_named():
             finally:
                 os._exit(1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
-        os.chmod(folder, 0o755)
+        Path(folder).chmod(0o755)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="pipes")
