@@ -31,6 +31,6 @@ clean: ## remove environments and everything that was made
 	rm -rf .venv .venv-light .venv-qgis build dist demo *.egg-info
 
 .venv/ready: pyproject.toml
-	@sh scripts/make_venv.sh .venv torch,explore,demo,test "5.5 GB, about three minutes: torch is large"
+	@sh scripts/make_venv.sh .venv torch,explore,demo,test "6 GB, about three minutes: torch is large"
 .venv-light/ready: pyproject.toml
 	@sh scripts/make_venv.sh .venv-light demo "300 MB, about half a minute"
