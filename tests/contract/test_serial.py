@@ -83,6 +83,7 @@ def test_true_is_no_number_and_nan_is_no_json():
     [
         (lambda: jobs.SceneOptions(()), "No input raster"),
         (lambda: jobs.SceneOptions(("a",), extent=(1.0, 0.0, 0.0, 1.0)), "turned around"),
+        (lambda: jobs.SceneOptions(("a",), extent=(-math.inf, -math.inf, math.inf, math.inf)), "endless"),
         (lambda: jobs.SceneOptions(("a",), {"VV": 0}), "start at 1"),
         (lambda: jobs.RunOptions("m", overlap=0.9), "0 to 0.75"),
         (lambda: jobs.RunOptions("m", batch_size=-1), "batch size"),
