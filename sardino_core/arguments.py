@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
-from sardino_core import __version__
+from sardino_core import __version__, training_arguments
 from sardino_core.contract.jobs import CONTEXT_OVERLAP, SEGMENT_OVERLAP
 
 _EXAMPLES = """\
-examples:
   sardino segment scene.tif --model starter --output landcover.tif
   sardino segment scene_VV.tif scene_VH.tif --model starter --output landcover.tif --confidence confidence.tif
   sardino attention scene.tif --model starter --output attention.tif --layer -1
   sardino embed scene.tif --model starter --output tokens.tif --components 3
   sardino simulate --output demo --size 1024 --seed 7
+  sardino preflight scene.tif --model starter --output preflight.html
+  sardino samplepoints landcover.tif --size 500 --output points.geojson
+  sardino accuracy landcover.tif --reference points.geojson --output accuracy.html
+  sardino accuracy landcover.tif --reference worldcover.tif --mapping 40=30,90=30 --output agreement.html
 """
 
 _FORMATS_HELP = (
@@ -23,23 +29,22 @@ _FORMATS_HELP = (
 )
 
 
-def parse(argv: Sequence[str] | None) -> Namespace:
+def parse(argv: Sequence[str] | None, prog: str = "sardino", only: Sequence[str] = ()) -> Namespace:
     """Parse the command line; wrong usage ends the process with status 2, as argparse does."""
     parser = ArgumentParser(
-        prog="sardino",
+        prog=prog,
         description="Land cover, attention maps and token embeddings from Sentinel-1 (DINO vision transformers).",
-        epilog=_EXAMPLES,
+        epilog="examples:\n" + ("" if only else _EXAMPLES) + training_arguments.EXAMPLES,
         formatter_class=RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"sardino {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _add_segment(commands)
-    _add_attention(commands)
-    _add_embed(commands)
-    _add_simulate(commands)
-    _add_model(commands)
-    _common(commands.add_parser("check", help="Python, packages, devices, memory: what works, and the fix"))
-    return parser.parse_args(argv)
+    for name in only or _COMMANDS:
+        _COMMANDS[name](commands)
+    given, overrides = training_arguments.split_overrides(sys.argv[1:] if argv is None else argv)
+    arguments = parser.parse_args(given)
+    arguments.overrides = overrides
+    return arguments
 
 
 def _add_segment(commands) -> None:  # type: ignore[no-untyped-def]  # argparse's own type is private
@@ -96,10 +101,59 @@ def _add_model(commands) -> None:  # type: ignore[no-untyped-def]
     _common(add)
 
 
-def _raster_job(parser: ArgumentParser, overlap: float) -> None:
+def _add_preflight(commands) -> None:  # type: ignore[no-untyped-def]
+    parser = commands.add_parser("preflight", help="bands, units, fit to the model, time, memory: before a run")
+    _raster_job(parser, SEGMENT_OVERLAP, report=True)
+
+
+def _add_samplepoints(commands) -> None:  # type: ignore[no-untyped-def]
+    parser = commands.add_parser("samplepoints", help="stratified random points of a map, to be labelled by eye")
+    parser.add_argument("classified", metavar="MAP", help="a land-cover map; `unsure` is a stratum of its own")
+    parser.add_argument("--output", required=True, metavar="GEOJSON", help="points with their weights; fill in the "
+                        "field `reference` with class names or values")  # fmt: skip
+    parser.add_argument("--size", type=int, default=500, metavar="N", help="points in all; default: 500")
+    parser.add_argument("--minimum", type=int, default=30, metavar="N", help="points in every class; default: 30")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="another seed draws other points; default: 0")
+    parser.add_argument("--blind", action="store_true", help="the points do not tell what the map says there")
+    _common(parser)
+
+
+def _add_accuracy(commands) -> None:  # type: ignore[no-untyped-def]
+    parser = commands.add_parser("accuracy", help="a map against sample points (with intervals), a raster or polygons")
+    parser.add_argument("classified", metavar="MAP", help="the land-cover map")
+    parser.add_argument("--reference", required=True, metavar="R", help="labelled points of `sardino samplepoints`: "
+                        "accuracy and areas with intervals; a raster or labelled polygons: agreement")  # fmt: skip
+    parser.add_argument("--output", required=True, metavar="HTML", help="report; tables as CSV beside it")
+    parser.add_argument("--mapping", type=_mapping, default={}, metavar="1=80,2=10", help="reference value = class of "
+                        "the map, 0 leaves out; values not named here are classes already")  # fmt: skip
+    parser.add_argument(
+        "--field", default="reference", help="of points or polygons, with the class; default: reference"
+    )
+    _common(parser)
+
+
+def _add_check(commands) -> None:  # type: ignore[no-untyped-def]
+    _common(commands.add_parser("check", help="Python, packages, devices, memory: what works, and the fix"))
+
+
+def _add_worker(commands) -> None:  # type: ignore[no-untyped-def]
+    parser = commands.add_parser(
+        "worker", help="for programs: jobs on stdin, messages on stdout, one line of JSON each"
+    )
+    parser.add_argument("--idle", type=float, default=600.0, metavar="S", help="ends after S seconds; default: 600")
+
+
+def _add_training(name: str, commands) -> None:  # type: ignore[no-untyped-def]
+    _common(training_arguments.COMMANDS[name](commands))
+
+
+def _raster_job(parser: ArgumentParser, overlap: float, *, report: bool = False) -> None:
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help="Sentinel-1 rasters of one scene, or its folder")
     parser.add_argument("--model", required=True, metavar="M", help="a model file, or `starter`")
-    parser.add_argument("--output", required=True, metavar="TIF", help="GeoTIFF to write")
+    if report:
+        parser.add_argument("--output", metavar="HTML", help="also write a report")
+    else:
+        parser.add_argument("--output", required=True, metavar="TIF", help="GeoTIFF to write")
     scene = parser.add_argument_group("how the input is read")
     scene.add_argument(
         "--bands", type=_bands, default={}, metavar="VV=1,VH=2", help="band numbers; seasons: VV@summer=1"
@@ -133,6 +187,14 @@ def _bands(text: str) -> dict[str, int]:
     return bands
 
 
+def _mapping(text: str) -> dict[int, int]:
+    try:
+        pairs = [part.split("=") for part in text.split(",")]
+        return {int(value): int(target) for value, target in pairs}
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is not of the form 1=80,2=10") from None
+
+
 def _band_list(text: str) -> tuple[str, ...]:
     return tuple(part.strip().upper() for part in text.split(","))
 
@@ -156,3 +218,18 @@ def _batch_size(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise ArgumentTypeError(f"{text!r} is neither `auto` nor a number from 1")
     return int(text)
+
+
+_COMMANDS: dict[str, Callable[[Any], None]] = {
+    "segment": _add_segment,
+    "attention": _add_attention,
+    "embed": _add_embed,
+    "simulate": _add_simulate,
+    "model": _add_model,
+    "preflight": _add_preflight,
+    "samplepoints": _add_samplepoints,
+    "accuracy": _add_accuracy,
+    **{name: partial(_add_training, name) for name in training_arguments.COMMANDS},
+    "check": _add_check,
+    "worker": _add_worker,
+}

@@ -15,30 +15,47 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from sardino_core.arguments import parse
-from sardino_core.contract.errors import (
-    Cancelled,
-    DependencyMissing,
-    OutOfMemory,
-    OutputUnwritable,
-    SardinoError,
+from sardino_core.contract.errors import DependencyMissing, OutputUnwritable
+from sardino_core.contract.findings import Finding
+from sardino_core.contract.jobs import (
+    AccuracyJob,
+    AttentionJob,
+    EmbedJob,
+    EvaluateJob,
+    FinetuneJob,
+    PreflightJob,
+    PretrainJob,
+    RunOptions,
+    SamplePointsJob,
+    SceneOptions,
+    SegmentJob,
+    SimulateJob,
 )
-from sardino_core.contract.jobs import AttentionJob, EmbedJob, RunOptions, SceneOptions, SegmentJob, SimulateJob
 from sardino_core.contract.messages import Result
+from sardino_core.dispatch import run_job
+from sardino_core.reporting import defects_logged, notices, told
 from sardino_core.terminal import JsonVoice, PlainVoice, Voice
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status: 0 done, 1 an error that was told in one line, 2 wrong usage."""
-    arguments = parse(argv)
+def main(argv: Sequence[str] | None = None, prog: str = "sardino", only: Sequence[str] = ()) -> int:
+    """Run one command; returns the exit status: 0 done, 1 an error that was told in one line, 2 wrong usage.
+
+    `only` narrows the commands down, for programs of another name.
+    """
+    arguments = parse(argv, prog, only)
+    if arguments.command == "worker":
+        from sardino_core.worker import serve
+
+        return serve(arguments.idle)
     signal.signal(signal.SIGTERM, _interrupt)
     voice: Voice = JsonVoice() if arguments.json else PlainVoice()
     try:
         voice.hello()
-        with _logging(arguments.log, voice):
-            _run_command(arguments, voice)
+        with _logging(arguments.log, voice), defects_logged():
+            _COMMANDS[arguments.command](arguments, voice)
     except BaseException as error:
         with suppress(OSError):  # whoever should hear it may have gone
-            voice.failure(_told(error))
+            voice.failure(told(error, "run again with --log FILE and report it with that file"))
         _give_up_stdout()
         return 1
     return 0
@@ -54,36 +71,7 @@ def _give_up_stdout() -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
-def _run_command(arguments: Namespace, voice: Voice) -> None:
-    try:
-        _COMMANDS[arguments.command](arguments, voice)
-    except Exception as error:
-        if not isinstance(error, (SardinoError, OSError, MemoryError)):
-            logging.getLogger(__name__).exception("unexpected error")
-        raise
-
-
-def _told(error: BaseException) -> SardinoError:
-    """The error as the user is told it. Raises what is none of an error, such as the end of the process."""
-    if isinstance(error, SardinoError):
-        return error
-    if isinstance(error, KeyboardInterrupt):
-        return Cancelled("The run was stopped; nothing half-written was left behind.")
-    if isinstance(error, MemoryError):
-        return OutOfMemory("The memory is used up.", "Use a smaller --batch-size, or close other programs.")
-    if isinstance(error, OSError):
-        return OutputUnwritable(f"The operating system refused to read or write ({error.strerror or error}).")
-    if not isinstance(error, Exception):
-        raise error
-    # A defect: one line for the user; the traceback is in the log, for whoever mends it.
-    what = f"Unexpected {type(error).__name__}: {error}."
-    return SardinoError(what, "This is a defect; run again with --log FILE and report it with that file.")
-
-
 def _segment(arguments: Namespace, voice: Voice) -> None:
-    from sardino_core.batch import segment_each
-    from sardino_core.inference import segment
-
     job = SegmentJob(
         _scene(arguments),
         _run(arguments),
@@ -93,38 +81,98 @@ def _segment(arguments: Namespace, voice: Voice) -> None:
         abstain=not arguments.no_abstain,
     )
     if arguments.each:
+        from sardino_core.batch import segment_each
+
         result = segment_each(job, voice)
         voice.result(result, list(result.outputs.values()))
     else:
-        result = segment(job, voice)
+        result = run_job(job, voice)
         voice.result(result, _class_lines(result))
 
 
 def _attention(arguments: Namespace, voice: Voice) -> None:
-    from sardino_core.inference import attention
-
     job = AttentionJob(
         _scene(arguments), _run(arguments), arguments.output, arguments.layer, arguments.heads, arguments.resolution
     )
-    voice.result(attention(job, voice), [arguments.output])
+    voice.result(run_job(job, voice), [arguments.output])
 
 
 def _embed(arguments: Namespace, voice: Voice) -> None:
-    from sardino_core.inference import embed
-
     job = EmbedJob(_scene(arguments), _run(arguments), arguments.output, arguments.components, arguments.dtype)
-    voice.result(embed(job, voice), [arguments.output])
+    voice.result(run_job(job, voice), [arguments.output])
 
 
 def _simulate(arguments: Namespace, voice: Voice) -> None:
-    from sardino_core.simulate import simulate_scene
-
     job = SimulateJob(
         arguments.output, arguments.size, arguments.seed, arguments.orbit, arguments.season, arguments.all_seasons
     )
-    files = simulate_scene(job, voice.progress, voice.cancelled)
-    outputs = {role: str(path) for role, path in files.items()}
-    voice.result(Result(outputs, {"simulated": True}), [*outputs.values(), "simulated: for tests and demonstrations"])
+    result = run_job(job, voice)
+    voice.result(result, [*result.outputs.values(), "simulated: for tests and demonstrations"])
+
+
+def _preflight(arguments: Namespace, voice: Voice) -> None:
+    result = run_job(PreflightJob(_scene(arguments), _run(arguments), arguments.output), voice)
+    lines = [Finding(**item).line() for item in result.values["findings"]]
+    voice.result(result, [*lines, *result.outputs.values()])
+
+
+def _samplepoints(arguments: Namespace, voice: Voice) -> None:
+    job = SamplePointsJob(
+        arguments.classified, arguments.output, arguments.size, arguments.minimum, arguments.seed, arguments.blind
+    )
+    result = run_job(job, voice)
+    counts = [f"{item['name']} {item['points']}" for item in result.values["classes"]]
+    voice.result(result, [arguments.output, "  " + ", ".join(counts)])
+
+
+def _accuracy(arguments: Namespace, voice: Voice) -> None:
+    job = AccuracyJob(arguments.classified, arguments.reference, arguments.output, arguments.mapping, arguments.field)
+    result = run_job(job, voice)
+    voice.result(result, [*result.values["summary"], *result.outputs.values()])
+
+
+def _pretrain(arguments: Namespace, voice: Voice) -> None:
+    job = PretrainJob(
+        arguments.out,
+        tuple(arguments.images),
+        arguments.config,
+        arguments.init,
+        arguments.resume,
+        arguments.dry_run,
+        arguments.overrides,
+    )
+    result = run_job(job, voice)
+    voice.result(result, _training_lines(result))
+
+
+def _finetune(arguments: Namespace, voice: Voice) -> None:
+    job = FinetuneJob(
+        arguments.out,
+        arguments.init,
+        tuple(arguments.images),
+        tuple(arguments.labels),
+        arguments.config,
+        arguments.label_fraction,
+        arguments.resume,
+        arguments.dry_run,
+        arguments.overrides,
+    )
+    result = run_job(job, voice)
+    voice.result(result, _training_lines(result))
+
+
+def _evaluate(arguments: Namespace, voice: Voice) -> None:
+    job = EvaluateJob(
+        arguments.out,
+        arguments.model,
+        tuple(arguments.images),
+        tuple(arguments.labels),
+        arguments.config,
+        arguments.held_out,
+        arguments.overrides,
+    )
+    result = run_job(job, voice)
+    voice.result(result, _training_lines(result))
 
 
 def _model(arguments: Namespace, voice: Voice) -> None:
@@ -180,6 +228,12 @@ _COMMANDS: dict[str, Callable[[Namespace, Voice], None]] = {
     "attention": _attention,
     "embed": _embed,
     "simulate": _simulate,
+    "preflight": _preflight,
+    "samplepoints": _samplepoints,
+    "accuracy": _accuracy,
+    "pretrain": _pretrain,
+    "finetune": _finetune,
+    "evaluate": _evaluate,
     "model": _model,
     "check": _check,
 }
@@ -215,41 +269,24 @@ def _class_lines(result: Result) -> list[str]:
     return [result.outputs["output"], "  " + ", ".join(shares)]
 
 
-class _Notices(logging.Handler):
-    """The library's own warnings concern the user; those of GDAL and other packages go to the log file alone."""
-
-    def __init__(self, voice: Voice) -> None:
-        super().__init__(logging.WARNING)
-        self.voice = voice
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if record.name != __name__:
-            self.voice.log("warning", record.getMessage())
+def _training_lines(result: Result) -> list[str]:
+    files = [f"{role}: {path}" for role, path in result.outputs.items()]
+    return files + [f"  {name}: {value:.4g}" for name, value in result.values.items()]
 
 
 @contextmanager
 def _logging(path: str | None, voice: Voice) -> Iterator[None]:
     """While a command runs: everything to the log file if there is one, the library's warnings to the user."""
-    root, library = logging.getLogger(), logging.getLogger("sardino_core")
     to_file: logging.Handler = logging.NullHandler()
     if path is not None:
         try:
             to_file = logging.FileHandler(path, encoding="utf-8")
         except OSError as error:
             raise OutputUnwritable(f"The log {path} cannot be written ({error.strerror}).") from error
-        to_file.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
-    to_user, level = _Notices(voice), root.level
-    root.addHandler(to_file)
-    library.addHandler(to_user)
-    root.setLevel(logging.INFO)
-    logging.captureWarnings(True)
     try:
-        yield
+        with notices(voice, to_file):
+            yield
     finally:
-        logging.captureWarnings(False)
-        root.setLevel(level)
-        library.removeHandler(to_user)
-        root.removeHandler(to_file)
         to_file.close()
 
 

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import shutil
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
+from sardino_core.contract.findings import Finding
 
-@dataclass(frozen=True)
-class Finding:
-    """One line of `sardino check`; `fix` is empty where nothing needs mending."""
-
-    name: str
-    ok: bool
-    found: str
-    fix: str = ""
-
-    def line(self) -> str:
-        """For a person."""
-        return f"{'ok  ' if self.ok else '--  '}{self.name}: {self.found}" + (f" -> {self.fix}" if self.fix else "")
+_TRAINING = ("timm", "torchvision", "onnx", "onnxscript", "yaml", "tensorboard")
+_FULL = "pip install 'sardino[torch]' for training and GPUs"
 
 
 def findings() -> list[Finding]:
@@ -33,6 +24,7 @@ def findings() -> list[Finding]:
         _gdal(),
         _providers(),
         _torch(),
+        _training(),
         _memory(),
         _disk(),
         _starter(),
@@ -75,7 +67,7 @@ def _torch() -> Finding:
         import torch
     except ImportError as error:
         return Finding("torch", True, f"not available ({error}); maps are made by ONNX Runtime",
-                       "pip install 'sardino[torch]' for training and GPUs")  # fmt: skip
+                       _FULL)  # fmt: skip
     if torch.cuda.is_available():
         free, total = torch.cuda.mem_get_info()
         device = f"{torch.cuda.get_device_name()}, {free / 2**30:.1f} of {total / 2**30:.1f} GB free"
@@ -84,6 +76,13 @@ def _torch() -> Finding:
         return Finding("torch", True, f"{torch.__version__}, Apple GPU (mps)")
     fix = "install the NVIDIA driver" if not shutil.which("nvidia-smi") else "install a torch build with CUDA"
     return Finding("torch", True, f"{torch.__version__}, CPU only", f"{fix} if this machine has an NVIDIA GPU")
+
+
+def _training() -> Finding:
+    missing = [name for name in _TRAINING if importlib.util.find_spec(name) is None]
+    if missing:
+        return Finding("training", True, f"not available ({', '.join(missing)} not installed)", _FULL)
+    return Finding("training", True, f"timm {importlib.metadata.version('timm')}, {', '.join(_TRAINING[1:])}")
 
 
 def _memory() -> Finding:

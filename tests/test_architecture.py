@@ -17,12 +17,14 @@ ALLOWED = {
     "simulate": {"simulate", "raster", "contract"},
     "models": {"models", "contract"},
     "training": {"training", "raster", "models", "simulate", "contract"},
+    "analysis": {"analysis", "raster", "models", "simulate", "contract"},
 }
 FORBIDDEN_THIRD_PARTIES = {
     "contract": {"numpy", "rasterio", "torch", "timm", "onnxruntime", "safetensors", "affine"},
     "raster": {"torch", "timm", "onnxruntime", "safetensors"},
     "simulate": {"torch", "timm", "onnxruntime", "scipy"},
     "models": {"rasterio"},
+    "analysis": {"torch", "timm", "onnxruntime"},
 }
 
 

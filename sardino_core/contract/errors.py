@@ -98,6 +98,24 @@ class DependencyMissing(SardinoError):
     code = "dependency-missing"
 
 
+class EnvironmentMissing(SardinoError):
+    """There is no Python to run the worker with, or the one named cannot be used."""
+
+    code = "environment-missing"
+
+
+class EnvironmentFailed(SardinoError):
+    """The worker's Python environment could not be made, or does not work."""
+
+    code = "environment-failed"
+
+
+class WorkerDied(SardinoError):
+    """The worker process ended in the middle of a job, or said what is no message."""
+
+    code = "worker-died"
+
+
 class ScenesFailed(SardinoError):
     """Some scenes of a batch gave no result; the others did."""
 

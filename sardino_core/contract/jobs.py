@@ -16,6 +16,7 @@ from sardino_core.contract.serial import from_dict, to_dict
 Units = Literal["auto", "db", "power", "amplitude", "uint8db", "dn83"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16"]
+SCRATCH = "scratch"  # instead of a model file: random weights
 SEGMENT_OVERLAP = 0.25  # of the window's side
 CONTEXT_OVERLAP = 0.5  # attention and tokens depend on their whole window: a wider cross-fade hides its borders
 
@@ -123,19 +124,127 @@ class SimulateJob:
             raise SettingInvalid(f"--size {self.size} is out of range; allowed is 16 to 131072 pixels.")
 
 
-Job = Union[SegmentJob, AttentionJob, EmbedJob, SimulateJob]
+@dataclass(frozen=True)
+class PretrainJob:
+    """DINO on unlabelled rasters: a run folder with the backbone as a model file."""
+
+    output: str  # the run's folder
+    images: Tuple[str, ...] = ()  # globs; none: those that the configuration names
+    config: str = "pretrain-tiny"  # a configuration that ships, or a YAML file
+    init: str = SCRATCH  # or a model file whose backbone is trained on
+    resume: bool = False  # go on from the folder's checkpoint
+    dry_run: bool = False  # say what would be used, and stop
+    settings: Tuple[str, ...] = ()  # key=value, over the configuration's
+
+
+@dataclass(frozen=True)
+class FinetuneJob:
+    """Labelled rasters to a land-cover model: a run folder with the model file."""
+
+    output: str  # the run's folder
+    init: str  # a model file to start from, or `scratch`
+    images: Tuple[str, ...] = ()
+    labels: Tuple[str, ...] = ()
+    config: str = "finetune-tiny"
+    label_fraction: Optional[float] = None  # share of the training labels; None: the configuration's
+    resume: bool = False
+    dry_run: bool = False
+    settings: Tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class EvaluateJob:
+    """A model file against label rasters: metrics.json and confusion.csv in a folder."""
+
+    output: str  # folder
+    model: str
+    images: Tuple[str, ...] = ()
+    labels: Tuple[str, ...] = ()
+    config: Optional[str] = None  # for its label mapping; None: labels are the model's class values
+    held_out: bool = False  # only the labels that the configuration holds out
+    settings: Tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PreflightJob:
+    """What a model would make of a scene, before any of it is made: fit, windows, memory, time, disk space."""
+
+    scene: SceneOptions
+    run: RunOptions
+    output: Optional[str] = None  # HTML report
+
+
+@dataclass(frozen=True)
+class SamplePointsJob:
+    """A stratified random sample of a land-cover map, as GeoJSON points to be labelled by eye."""
+
+    classified: str
+    output: str  # GeoJSON
+    size: int = 500
+    minimum: int = 30  # points in every class, however small it is
+    seed: int = 0
+    blind: bool = False  # True: the points do not tell the map's class
+
+    def __post_init__(self) -> None:
+        """Validate ranges; raises SettingInvalid."""
+        if not 2 <= self.minimum <= self.size <= 100_000:
+            raise SettingInvalid(
+                f"The sample has {self.size} points with at least {self.minimum} in each class; allowed are up to "
+                f"100000 points, and 2 or more in each class."
+            )
+
+
+@dataclass(frozen=True)
+class AccuracyJob:
+    """A land-cover map against a reference: labelled sample points, or for mere agreement a raster or polygons."""
+
+    classified: str
+    reference: str
+    output: str  # HTML report; tables as CSV beside it
+    mapping: Dict[int, int] = field(default_factory=dict)  # reference value -> class of the map, 0: left out
+    field_name: str = "reference"  # of points and polygons: where the reference class is, as value or name
+
+    def __post_init__(self) -> None:
+        """Validate ranges; raises SettingInvalid."""
+        for value, target in self.mapping.items():
+            if not 0 <= target <= 255:
+                raise SettingInvalid(f"The mapping {value}={target} is out of range; classes are 0 to 255.")
+
+
+Job = Union[
+    SegmentJob,
+    AttentionJob,
+    EmbedJob,
+    SimulateJob,
+    PretrainJob,
+    FinetuneJob,
+    EvaluateJob,
+    PreflightJob,
+    SamplePointsJob,
+    AccuracyJob,
+]
 _KINDS: Dict[str, Type[Job]] = {
     "segment": SegmentJob,
     "attention": AttentionJob,
     "embed": EmbedJob,
     "simulate": SimulateJob,
+    "pretrain": PretrainJob,
+    "finetune": FinetuneJob,
+    "evaluate": EvaluateJob,
+    "preflight": PreflightJob,
+    "samplepoints": SamplePointsJob,
+    "accuracy": AccuracyJob,
 }
+
+
+def kind_of(job: Job) -> str:
+    """The job's name, which is its subcommand's, too."""
+    return next(name for name, kind in _KINDS.items() if isinstance(job, kind))
 
 
 def encode(job: Job) -> str:
     """One line of JSON; the key `job` names the kind."""
-    name = next(name for name, kind in _KINDS.items() if isinstance(job, kind))
-    return json.dumps({"job": name, **to_dict(job)}, ensure_ascii=False, allow_nan=False)
+    return json.dumps({"job": kind_of(job), **to_dict(job)}, ensure_ascii=False, allow_nan=False)
 
 
 def decode(line: str) -> Job:

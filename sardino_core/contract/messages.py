@@ -9,13 +9,15 @@ from typing import Any, Dict, Tuple, Type, Union
 from sardino_core.contract.errors import SardinoError, SettingInvalid
 from sardino_core.contract.serial import from_dict, to_dict
 
+PROTOCOL = 1
+
 
 @dataclass(frozen=True)
 class Hello:
     """The first line: who speaks, and which protocol."""
 
     version: str
-    protocol: int = 1
+    protocol: int = PROTOCOL
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,11 @@ class Failure:
     def of(error: SardinoError) -> "Failure":
         """The failure that an error becomes."""
         return Failure(error.code, error.message, error.hint)
+
+    def error(self) -> SardinoError:
+        """The error that this was; one of a code that is not known here is a plain SardinoError."""
+        kinds = {kind.code: kind for kind in SardinoError.__subclasses__()}
+        return kinds.get(self.code, SardinoError)(self.message, self.hint)
 
 
 Message = Union[Hello, Progress, Log, Result, Failure]

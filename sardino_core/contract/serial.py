@@ -59,7 +59,7 @@ def dumps(value: Any) -> str:
 
 def _convert(hint: Any, value: Any, where: str) -> Any:
     origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if origin is typing.Union or origin is getattr(types, "UnionType", None):
+    if origin in (typing.Union, getattr(types, "UnionType", typing.Union)):  # Python 3.9 has one kind only
         if value is None and type(None) in args:
             return None
         inner = [arg for arg in args if arg is not type(None)]

@@ -5,13 +5,15 @@ rasterio writes the colour table; category names and the attribute table it cann
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
-from xml.etree import ElementTree as Xml
+from xml.etree import ElementTree as Xml  # nosec B405
 
 from sardino_core.contract.model_spec import UNSURE_COLOUR, UNSURE_NAME, UNSURE_VALUE, ClassSpec, ModelSpec
 
 NODATA = 0
+_LARGEST_BYTES = 1 << 20  # a description of 256 classes is a hundredth of that
+_VALUE, _NAME, _RED, _GREEN, _BLUE = "5", "2", "6", "7", "8"  # GDAL's usages of an attribute table's columns
 
 
 def legend(spec: ModelSpec) -> tuple[ClassSpec, ...]:
@@ -53,17 +55,56 @@ def write_aux_xml(path: Path, classes: Sequence[ClassSpec]) -> None:
     _write(root, path)
 
 
-def write_qml(path: Path, classes: Sequence[ClassSpec]) -> None:
-    """A QGIS style with the paletted renderer."""
+def write_qml(path: Path, classes: Sequence[ClassSpec], occurring: Container[int]) -> None:
+    """A QGIS style with the paletted renderer; its legend shows the values `occurring` in the map, and no others."""
     root = Xml.Element("qgis", version="3.22", styleCategories="Symbology")
     pipe = Xml.SubElement(root, "pipe")
     renderer = Xml.SubElement(
         pipe, "rasterrenderer", type="paletted", band="1", opacity="1", alphaBand="-1", nodataColor=""
     )
     palette = Xml.SubElement(renderer, "colorPalette")
-    for item in classes:
-        Xml.SubElement(palette, "paletteEntry", value=str(item.value), color=item.colour, label=item.name, alpha="255")
+    entries = [(item.value, item.name, item.colour, "255") for item in classes]
+    for value, name, colour, alpha in [*entries, (NODATA, "nodata", "#ffffff", "0")]:
+        if value in occurring:
+            Xml.SubElement(palette, "paletteEntry", value=str(value), color=colour, label=name, alpha=alpha)
     _write(root, path)
+
+
+def read_aux_xml(path: Path) -> tuple[ClassSpec, ...]:
+    """Classes of band 1 from a NAME.tif.aux.xml, whoever wrote it; none where there is no file, or nothing to read.
+
+    The attribute table goes before the category names, which have no colours: those are empty texts.
+    """
+    try:
+        text = path.read_bytes() if path.stat().st_size <= _LARGEST_BYTES else b""
+        if b"<!" in text:  # GDAL writes no document type; a stranger's could hold entities that explode
+            return ()
+        root = Xml.fromstring(text)  # nosec B314
+    except (OSError, Xml.ParseError):
+        return ()
+    band = root.find("PAMRasterBand[@band='1']")
+    if band is None:
+        return ()
+    found = {item.value: item for item in (*_category_names(band), *_attribute_table(band))}
+    return tuple(item for _, item in sorted(found.items()) if 0 <= item.value <= 255 and item.name.strip())
+
+
+def _category_names(band: Xml.Element) -> Iterator[ClassSpec]:
+    for value, category in enumerate(band.iterfind("CategoryNames/Category")):
+        yield ClassSpec(value, category.text or "", "")
+
+
+def _attribute_table(band: Xml.Element) -> Iterator[ClassSpec]:
+    columns = [field.findtext("Usage", "") for field in band.iterfind("GDALRasterAttributeTable/FieldDefn")]
+    for row in band.iterfind("GDALRasterAttributeTable/Row"):
+        cells = dict(zip(columns, (cell.text or "" for cell in row.iterfind("F")), strict=False))
+        try:
+            value = int(float(cells[_VALUE]))
+            parts = [int(float(cells[usage])) for usage in (_RED, _GREEN, _BLUE) if usage in cells]
+        except (KeyError, ValueError):
+            continue
+        colour = "#" + "".join(f"{part:02x}" for part in parts) if len(parts) == 3 else ""
+        yield ClassSpec(value, cells.get(_NAME, ""), colour)
 
 
 def _write(root: Xml.Element, path: Path) -> None:

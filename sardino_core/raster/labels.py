@@ -68,9 +68,10 @@ class LabelRaster:
 
     def _open(self, path: Path, grid: RasterGrid) -> WarpedVRT | rasterio.DatasetReader:
         try:
-            dataset = self._stack.enter_context(rasterio.open(path))
+            dataset = rasterio.open(path)
         except RasterioError as error:
             raise NotARaster(f"{path.name} is not a raster that GDAL can open ({error}).") from error
+        self._stack.callback(dataset.close)  # no context manager: rasterio's belong to the thread that entered them
         own = RasterGrid(dataset.width, dataset.height, dataset.transform, dataset.crs)
         if dataset.dtypes[0] not in _INTEGERS:
             raise NotARaster(f"{path.name} holds {dataset.dtypes[0]} values; labels must be whole numbers.")
@@ -79,17 +80,17 @@ class LabelRaster:
         _require_overlap(path, own, grid)
         # An alpha band tells pixels outside the label raster from label 0 where the file has no nodata value.
         options = {"add_alpha": True} if dataset.nodata is None else {}
-        return self._stack.enter_context(
-            WarpedVRT(
-                dataset,
-                crs=grid.crs,
-                transform=grid.transform,
-                width=grid.width,
-                height=grid.height,
-                resampling=Resampling.nearest,
-                **options,
-            )
+        warped = WarpedVRT(
+            dataset,
+            crs=grid.crs,
+            transform=grid.transform,
+            width=grid.width,
+            height=grid.height,
+            resampling=Resampling.nearest,
+            **options,
         )
+        self._stack.callback(warped.close)
+        return warped
 
 
 def overlaps(path: Path, grid: RasterGrid) -> bool:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,18 +10,17 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
-from rasterio.errors import CRSError, RasterioError
+from rasterio.errors import RasterioError
 from rasterio.features import rasterize
 from rasterio.warp import transform
 
-from sardino_core.contract.errors import AreaOutside, DependencyMissing, InputMissing, SettingInvalid
+from sardino_core.contract.errors import AreaOutside, SettingInvalid
 from sardino_core.raster.grid import Bounds, PixelWindow, RasterGrid
 from sardino_core.raster.rings import Ring, clip, has_area, split
+from sardino_core.raster.vector_file import EXPORT_AGAIN, crs_of, read_vector
 
 Polygon = list[Ring]  # the outer ring, then the holes
 
-_LONLAT = CRS.from_epsg(4326)
-_EXPORT_AGAIN = "Export the polygons again as GeoJSON."
 _WITHOUT_AREA = ("Point", "MultiPoint", "LineString", "MultiLineString")
 _MARGIN = 0.05  # of the raster's longer side: what is further away is cut off before it is transformed
 _PIECES = 1000  # per longer side: a straight edge of 250 km then bends to within a centimetre
@@ -76,18 +72,40 @@ def read_polygons(path: str, grid: RasterGrid, role: str) -> Polygons:
     Their edges are straight in their own CRS. GeoJSON is read as is; other formats need pyogrio. Raises InputMissing,
     SettingInvalid, AreaOutside (no polygon) or DependencyMissing.
     """
-    if not Path(path).exists():
-        raise InputMissing(f"The {role} {path} does not exist.", "Check the path.")
     with rasterio.Env():  # without one, GDAL prints its messages on stderr
-        return Polygons(_read(path, grid, role), grid)
+        return Polygons(_on_grid(read_vector(path, role), grid, path, role), grid)
 
 
-def _read(path: str, grid: RasterGrid, role: str) -> list[Polygon]:
-    document = _read_geojson(path, role)
+def read_labelled_polygons(
+    document: Mapping[str, Any], grid: RasterGrid, path: str, role: str, field: str
+) -> dict[str, Polygons]:
+    """The polygons of a FeatureCollection by the text of their property `field`, in the order of appearance.
+
+    Features without it, or with an empty one, are left out. Raises SettingInvalid, or AreaOutside without polygons.
+    """
+    groups: dict[str, list[Any]] = {}
+    for feature in document.get("features") or []:
+        properties = feature.get("properties") if isinstance(feature, Mapping) else None
+        label = properties.get(field) if isinstance(properties, Mapping) else None
+        if label is not None and str(label).strip():
+            groups.setdefault(str(label).strip(), []).append(feature)
+    if not groups:
+        raise SettingInvalid(
+            f"The {role} {path} has no polygon with a value in the field {field!r}.", "Name the field with --field."
+        )
+    with rasterio.Env():
+        return {
+            label: Polygons(_on_grid({**document, "features": features}, grid, path, role), grid)
+            for label, features in groups.items()
+        }
+
+
+def _on_grid(document: Mapping[str, Any], grid: RasterGrid, path: str, role: str) -> list[Polygon]:
     polygons = list(_polygons_in(document, f"The {role} {path}"))
     if not polygons:
         raise AreaOutside(f"The {role} {path} holds no polygon.", "Give polygons, in GeoJSON or another vector format.")
-    crs = _crs_of(document, polygons, grid, path, role)
+    largest = np.max([np.abs(rings[0]).max(axis=0) for rings in polygons], axis=0)
+    crs = crs_of(document, (float(largest[0]), float(largest[1])), grid, path, role)
     if grid.crs is not None and crs is not None and (crs != grid.crs or crs.is_geographic):
         try:
             return _brought_onto(polygons, crs, grid)
@@ -109,39 +127,6 @@ def outside(role: str, path: str, grid: RasterGrid) -> AreaOutside:
     )
 
 
-def _read_geojson(path: str, role: str) -> dict[str, Any]:
-    if Path(path).suffix.lower() not in (".geojson", ".json"):
-        return _read_with_pyogrio(path, role)
-    try:
-        document = json.loads(Path(path).read_text(encoding="utf-8-sig"))
-    except (ValueError, OSError, RecursionError) as error:
-        raise SettingInvalid(f"The {role} {path} is no valid GeoJSON ({error}).", _EXPORT_AGAIN) from error
-    if not isinstance(document, dict) or "type" not in document:
-        raise SettingInvalid(f"The {role} {path} is JSON, but no GeoJSON: it has no `type`.", _EXPORT_AGAIN)
-    return document
-
-
-def _read_with_pyogrio(path: str, role: str) -> dict[str, Any]:
-    try:
-        from pyogrio import raw  # type: ignore[import-not-found,import-untyped,unused-ignore]
-    except ImportError:
-        raise DependencyMissing(
-            f"The {role} {path} is no GeoJSON; other vector formats need pyogrio.",
-            "Convert it to GeoJSON, or install sardino[vector].",
-        ) from None
-    try:
-        meta, _, geometry, _ = raw.read(path, columns=[])
-        buffer = io.BytesIO()
-        raw.write(buffer, geometry, [], [], driver="GeoJSON", geometry_type="Unknown", crs=meta["crs"])
-    except Exception as error:  # pyogrio's own classes are not importable without it
-        raise SettingInvalid(
-            f"The {role} {path} cannot be read ({error}).", "Give a vector file with polygons."
-        ) from error
-    document: dict[str, Any] = json.loads(buffer.getvalue())
-    document["crs"] = {"type": "name", "properties": {"name": meta["crs"]}} if meta["crs"] else None
-    return document
-
-
 def _polygons_in(document: Mapping[str, Any], where: str) -> Iterator[Polygon]:
     """The polygons of any GeoJSON object, parts of MultiPolygons one by one. Raises SettingInvalid for a broken one."""
     pending: list[Any] = [document]
@@ -152,7 +137,7 @@ def _polygons_in(document: Mapping[str, Any], where: str) -> Iterator[Polygon]:
         if kind in ("FeatureCollection", "GeometryCollection"):
             parts = item.get("features" if kind == "FeatureCollection" else "geometries")
             if not isinstance(parts, list):
-                raise SettingInvalid(f"{where} is no valid GeoJSON: a {kind} without its list.", _EXPORT_AGAIN)
+                raise SettingInvalid(f"{where} is no valid GeoJSON: a {kind} without its list.", EXPORT_AGAIN)
             pending += reversed(parts)
         elif kind == "Feature":
             pending += [item["geometry"]] if item.get("geometry") is not None else []
@@ -168,7 +153,7 @@ def _polygons_in(document: Mapping[str, Any], where: str) -> Iterator[Polygon]:
                     raise _malformed(where, count)
                 yield [ring for ring in rings if ring is not None]
         elif kind not in _WITHOUT_AREA:
-            raise SettingInvalid(f"{where} is no valid GeoJSON: it holds {str(item)[:60]}.", _EXPORT_AGAIN)
+            raise SettingInvalid(f"{where} is no valid GeoJSON: it holds {str(item)[:60]}.", EXPORT_AGAIN)
 
 
 def _malformed(where: str, number: int) -> SettingInvalid:
@@ -238,26 +223,6 @@ def _transformed(ring: Ring, crs: CRS, grid: RasterGrid) -> Ring:
         centre = (grid.bounds.xmin + grid.bounds.xmax) / 2
         moved[:, 0] += 360 * np.round((centre - moved[:, 0]) / 360)
     return moved
-
-
-def _crs_of(
-    document: Mapping[str, Any], polygons: Sequence[Polygon], grid: RasterGrid, path: str, role: str
-) -> CRS | None:
-    """The `crs` member; without it lon/lat, as RFC 7946 says, unless the coordinates are too large for that."""
-    member = document.get("crs")
-    if member is not None:
-        properties = member.get("properties") if isinstance(member, Mapping) else None
-        name = properties.get("name") if isinstance(properties, Mapping) else member
-        try:
-            return _LONLAT if str(name).upper().endswith("CRS84") else CRS.from_user_input(str(name))
-        except CRSError as error:
-            raise SettingInvalid(
-                f"The {role} {path} has the unknown CRS {str(name)[:60]!r}.", "Export it in EPSG:4326."
-            ) from error
-    if grid.crs is None:
-        return None
-    largest = np.max([np.abs(rings[0]).max(axis=0) for rings in polygons], axis=0)
-    return _LONLAT if largest[0] <= 360 and largest[1] <= 90 else grid.crs
 
 
 def _pixel_box(ring: Ring, grid: RasterGrid) -> tuple[float, float, float, float]:

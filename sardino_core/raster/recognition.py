@@ -41,16 +41,20 @@ class Recognition:
 
 
 def recognise(
-    sources: Sequence[Source], channels: Sequence[Channel], options: SceneOptions, model_name: str
+    sources: Sequence[Source], channels: Sequence[Channel], options: SceneOptions, model_name: str, known: bool = False
 ) -> Recognition:
-    """Find every channel and the units, or raise BandsMissing, UnitsAmbiguous, NotCalibrated or NoValidData."""
+    """Find every channel and the units, or raise BandsMissing, UnitsAmbiguous, NotCalibrated or NoValidData.
+
+    `known`: the units of `options` come from an earlier look at the same files and need no second one.
+    """
     matching = match_bands(sources, channels, options.bands, _valid_share(sources), model_name)
     _match_all_unnamed(sources, channels, options.units, matching, model_name)
     if matching.missing:
         raise bands_missing(sources, matching.missing, channels, model_name, _sibling(sources, matching.missing))
     if matching.crowded:
         raise matching.crowded[0]
-    units = _decide(sources, matching.picks, options.units)
+    told = UnitsDecision(options.units, "an earlier look")
+    units = told if known and options.units != "auto" else _decide(sources, matching.picks, options.units)
     used = {pick.file for picks in matching.picks.values() for pick in picks}
     matching.warnings += _idle_warnings(sources, used, matching.unnamed)
     notes = [f"units: {units.units}, by {units.why}", *matching.notes, *_band_notes(sources, matching)]

@@ -47,6 +47,11 @@ class Scene:
         self._mask: Mask | None = None
         self._stack = ExitStack()
 
+    @property
+    def units(self) -> Units:
+        """Of the files, as given or recognised; what is read is dB."""
+        return self._units
+
     def read(self, window: PixelWindow) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Backscatter in dB (B, h, w) float32 in the order of the bands, and valid (h, w).
 
@@ -161,10 +166,13 @@ class LayerReader:
                 reader.close()
 
 
-def open_scene(options: SceneOptions, bands: tuple[BandSpec, ...], *, model_name: str = "model") -> Scene:
+def open_scene(
+    options: SceneOptions, bands: tuple[BandSpec, ...], *, model_name: str = "model", known: bool = False
+) -> Scene:
     """Open the inputs, find their bands and units, and lay them onto one grid, cropped to extent and cutline.
 
-    Looks at a bounded number of small windows only. Raises the errors of sardino_core.contract.errors, each with its
+    Looks at a bounded number of small windows only; with `known`, the units of `options` come from an earlier look at
+    the same files, and opening them again is quick. Raises the errors of sardino_core.contract.errors, each with its
     remedy.
     """
     with ExitStack() as stack:
@@ -174,12 +182,12 @@ def open_scene(options: SceneOptions, bands: tuple[BandSpec, ...], *, model_name
             stack.callback(sources[-1].close)
             sources[-1].grid = sources[-1].grid.turned_to(sources[0].grid)
         channels = needed_channels(bands)
-        known = recognise(sources, channels, options, model_name)
-        layers = layers_of(known.picks, sources)
+        found = recognise(sources, channels, options, model_name, known)
+        layers = layers_of(found.picks, sources)
         full = scene_grid(layers, sources)
         check_overlap(layers, sources, full)
-        side_by_side = check_dates(known.picks, sources, full)
-        readers = [LayerReader(layer, sources, full, known.units.units) for layer in layers]
+        side_by_side = check_dates(found.picks, sources, full)
+        readers = [LayerReader(layer, sources, full, found.units.units) for layer in layers]
         for reader in readers:
             stack.callback(reader.close)
         cutline = read_polygons(options.cutline, full, "cutline") if options.cutline else None
@@ -187,11 +195,11 @@ def open_scene(options: SceneOptions, bands: tuple[BandSpec, ...], *, model_name
         if mask is not None:
             stack.callback(mask.close)
         window = _crop(full, options, cutline)
-        scene = Scene(full.crop(window), (window.row, window.col), readers, _recipe(bands, channels), known.units.units)
+        scene = Scene(full.crop(window), (window.row, window.col), readers, _recipe(bands, channels), found.units.units)
         scene._cutline, scene._mask = cutline, mask
-        scene.notes = (*known.notes, *_layout_notes(readers, layers, sources))
-        scene.warnings = (*known.warnings, *([side_by_side] if side_by_side else []), *_grid_warnings(full, sources))
-        scene.tags = provenance(known, sources)
+        scene.notes = (*found.notes, *_layout_notes(readers, layers, sources))
+        scene.warnings = (*found.warnings, *([side_by_side] if side_by_side else []), *_grid_warnings(full, sources))
+        scene.tags = provenance(found, sources)
         scene._stack = stack.pop_all()
         return scene
 

@@ -10,19 +10,15 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import sys
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from sardino_core.contract.errors import OutputUnwritable
+from sardino_core.contract.leftovers import LOCK, PREFIX, remove_leftovers, try_lock
 
-PREFIX = ".sardino-part-"
-_LOCK = "lock"
-_YOUNG_S = 600  # a folder without a lock is left alone for so long
 _RASTERS = {".tif", ".tiff"}
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 
@@ -79,7 +75,7 @@ class Staging:
             if not parent.is_dir():
                 raise OutputUnwritable(f"The output folder {parent} does not exist.", "Create it, or choose another.")
             try:
-                _remove_stale(parent)
+                remove_leftovers(parent)
                 self._folders[parent] = _locked_folder(parent)
             except OSError as error:
                 raise OutputUnwritable(
@@ -113,40 +109,11 @@ def _companions(raster: Path) -> list[Path]:
     return [raster.with_name(raster.name + end) for end in (".aux.xml", ".ovr", ".msk")] + [raster.with_suffix(".qml")]
 
 
-def _remove_stale(parent: Path) -> None:
-    for folder in parent.glob(PREFIX + "*"):
-        with suppress(OSError):
-            if not (folder / _LOCK).exists():  # killed before it had a lock, or about to get one
-                if time.time() - folder.stat().st_mtime > _YOUNG_S:
-                    shutil.rmtree(folder, ignore_errors=True)
-                continue
-            with open(folder / _LOCK, "r+b") as lock:
-                free = _try_lock(lock)
-            if free:
-                shutil.rmtree(folder, ignore_errors=True)
-
-
 def _locked_folder(parent: Path) -> tuple[Path, IO[bytes]]:
     """A new folder whose lock is held; another run may tidy it away before it is locked, and then it is made again."""
     while True:
         folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
-        lock = open(folder / _LOCK, "w+b")
-        if _try_lock(lock) and folder.exists():
+        lock = open(folder / LOCK, "w+b")
+        if try_lock(lock) and folder.exists():
             return folder, lock
         lock.close()
-
-
-def _try_lock(file: IO[bytes]) -> bool:
-    """Take the lock that the operating system drops when the process ends, however it ends."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True

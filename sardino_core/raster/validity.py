@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
@@ -14,9 +12,9 @@ from sardino_core.raster.grid import PixelWindow, RasterGrid
 from sardino_core.raster.polygons import Polygons, outside, read_polygons
 from sardino_core.raster.products import mask_values
 from sardino_core.raster.sources import AlignedReader, Source, WarpedReader, aligned_offset, reader_on, short
+from sardino_core.raster.vector_file import is_vector
 
 _LOWEST_DB = -100.0
-_VECTOR_SUFFIXES = (".geojson", ".json", ".gpkg", ".shp", ".fgb", ".kml", ".gml", ".parquet")
 
 
 def valid_values(values: NDArray[np.float32], units: Units) -> NDArray[np.bool_]:
@@ -38,7 +36,7 @@ class Mask:
         """Open `path`. Raises AreaOutside when it does not meet the grid."""
         self._polygons: Polygons | None = None
         self._source: Source | None = None
-        if Path(path).suffix.lower() in _VECTOR_SUFFIXES:
+        if is_vector(path):
             self._polygons = read_polygons(path, grid, "mask")
             if self._polygons.window is None:
                 raise outside("mask", path, grid)

@@ -6,7 +6,7 @@ import math
 import pytest
 
 from sardino_core.contract import jobs, messages
-from sardino_core.contract.errors import BandsMissing, SettingInvalid
+from sardino_core.contract.errors import BandsMissing, SardinoError, SettingInvalid
 
 SCENE = jobs.SceneOptions(("a_VV.tif", "a_VH.tif"), {"VV": 1}, "power", (0.0, 1.0, 2.0, 3.0), "cut.geojson", None)
 RUN = jobs.RunOptions("starter", 0.5, 4, "cpu", "fp32", "cog", True)
@@ -39,6 +39,13 @@ def test_jobs_survive_the_wire(job):
 )
 def test_messages_survive_the_wire(message):
     assert messages.decode(messages.encode(message)) == message
+
+
+def test_a_failure_becomes_the_error_that_it_was():
+    error = messages.Failure.of(BandsMissing("a has 1 band.", "Name it.")).error()
+    assert type(error) is BandsMissing
+    assert (error.message, error.hint) == ("a has 1 band.", "Name it.")
+    assert type(messages.Failure("of-tomorrow", "New.").error()) is SardinoError
 
 
 def test_a_job_with_an_unknown_key_names_it():

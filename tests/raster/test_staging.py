@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from sardino_core.contract.errors import OutputUnwritable
-from sardino_core.raster.staging import PREFIX, staged
+from sardino_core.contract.leftovers import PREFIX
+from sardino_core.raster.staging import staged
 
 
 def leftovers(folder):

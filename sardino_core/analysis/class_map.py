@@ -1,0 +1,141 @@
+"""A land-cover map as a whole: its classes, how many pixels and how much ground each of them has. Read in windows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.windows import Window
+
+from sardino_core.analysis.pixel_area import pixel_areas
+from sardino_core.contract.errors import NotARaster, NoValidData
+from sardino_core.contract.listener import Listener
+from sardino_core.contract.model_spec import UNSURE_NAME, UNSURE_VALUE, ClassSpec
+from sardino_core.raster.class_legend import NODATA, read_aux_xml
+from sardino_core.raster.grid import PixelWindow, RasterGrid
+from sardino_core.raster.sources import damage_of, open_raster, short
+
+_WINDOW_PX = 1 << 20  # of one reading
+_CACHE_MB = 64
+_GREY = "#808080"
+
+
+@dataclass(frozen=True)
+class Stratum:
+    """A class as it is mapped."""
+
+    item: ClassSpec
+    pixels: int
+    area: float  # hectares, or pixels without a CRS
+
+    @property
+    def unsure(self) -> bool:
+        """Whether it is the part of the map where the model did not decide."""
+        return is_unsure(self.item)
+
+
+class ClassMap:
+    """A raster of whole numbers 0 to 255, opened. Nodata is what the file declares, or 0 where it declares nothing."""
+
+    def __init__(self, path: str) -> None:
+        """Open `path`. Raises InputMissing, or NotARaster for what is no map of classes."""
+        self.name = short(path)
+        self.dataset: Any = open_raster(path)
+        data = self.dataset
+        if data.dtypes[0] not in ("uint8", "int8", "uint16", "int16", "uint32", "int32"):
+            data.close()
+            raise NotARaster(f"{self.name} holds {data.dtypes[0]} values, but a class map holds whole numbers.")
+        on_a_map = data.crs is not None and (data.crs.is_geographic or data.crs.is_projected)  # not a local CRS
+        self.grid = RasterGrid(data.width, data.height, data.transform, data.crs if on_a_map else None)
+        self.named = {item.value: item for item in read_aux_xml(Path(path + ".aux.xml"))}
+        self._colours = _colours(data)
+
+    def windows(self) -> Iterator[PixelWindow]:
+        """All pixels once, in windows of whole blocks and bounded size."""
+        rows, cols = self.dataset.block_shapes[0]
+        width = min(self.grid.width, max(cols, _WINDOW_PX // rows // cols * cols))
+        height = min(self.grid.height, max(rows, _WINDOW_PX // width // rows * rows))
+        for row in range(0, self.grid.height, height):
+            for col in range(0, self.grid.width, width):
+                yield PixelWindow(row, col, min(height, self.grid.height - row), min(width, self.grid.width - col))
+
+    def read(self, window: PixelWindow) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """Classes (h, w) and where there are any (h, w); nodata pixels hold 0. Raises NotARaster."""
+        area = Window(window.col, window.row, window.width, window.height)
+        with damage_of(self.name), rasterio.Env(GDAL_CACHEMAX=_CACHE_MB):
+            values = self.dataset.read(1, window=area)
+            valid = self.dataset.read_masks(1, window=area) > 0
+        if self.dataset.nodata is None:
+            valid &= values != NODATA
+        values[~valid] = 0
+        if values.size and (values.min() < 0 or values.max() > 255):
+            raise NotARaster(
+                f"{self.name} holds values from {values.min()} to {values.max()}; a class map has 0 to 255.",
+                "Give a land-cover map.",
+            )
+        return values.astype(np.uint8, copy=False), valid
+
+    def class_of(self, value: int) -> ClassSpec:
+        """Name and colour, as far as the file says them."""
+        known = self.named.get(value)
+        name = known.name if known else UNSURE_NAME if value == UNSURE_VALUE else f"class {value}"
+        return ClassSpec(value, name, (known.colour if known else "") or self._colours.get(value, _GREY))
+
+    def classes(self, present: Sequence[int]) -> tuple[ClassSpec, ...]:
+        """The legend's classes, then those present without a name; neither nodata nor `unsure`."""
+        skip = {self.dataset.nodata if self.dataset.nodata is not None else NODATA}
+        values = [value for value in dict.fromkeys((*self.named, *present)) if value not in skip]
+        return tuple(item for item in map(self.class_of, values) if not is_unsure(item))
+
+    def close(self) -> None:
+        """Close the file."""
+        self.dataset.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+def survey(classified: ClassMap, listener: Listener, share: float = 1.0) -> tuple[Stratum, ...]:
+    """Pixels and area of every class that the map holds, by value; one pass. `share`: of the listener's progress.
+
+    Raises NoValidData for a map of nodata alone.
+    """
+    pixels, area = np.zeros(256, np.int64), np.zeros(256)
+    for window in classified.windows():
+        listener.raise_if_cancelled()
+        values, valid = classified.read(window)
+        ground = pixel_areas(classified.grid, window)
+        if (ground == ground[0]).all():
+            counts = np.bincount(values[valid], minlength=256)
+            pixels, area = pixels + counts, area + counts * ground[0]
+        else:
+            for row, (line, known) in enumerate(zip(values, valid, strict=True)):
+                counts = np.bincount(line[known], minlength=256)
+                pixels, area = pixels + counts, area + counts * ground[row]
+        done = (window.row + window.height) / classified.grid.height
+        listener.progress(share * done, "counting the map's pixels")
+    found = tuple(Stratum(classified.class_of(int(v)), int(pixels[v]), float(area[v])) for v in np.flatnonzero(pixels))
+    if not found:
+        raise NoValidData(f"{classified.name} holds no class: everything is nodata.", "Give a land-cover map.")
+    return found
+
+
+def is_unsure(item: ClassSpec) -> bool:
+    """The model's abstention: value 254, unless the map's own legend calls that something else."""
+    return item.value == UNSURE_VALUE and item.name.casefold() == UNSURE_NAME
+
+
+def _colours(dataset: Any) -> Mapping[int, str]:
+    try:
+        table = dataset.colormap(1)
+    except ValueError:  # there is none
+        return {}
+    return {value: f"#{r:02x}{g:02x}{b:02x}" for value, (r, g, b, _) in table.items()}

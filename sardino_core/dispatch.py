@@ -1,0 +1,135 @@
+"""From a job to the library function that does it, for the command line and the worker alike.
+
+Nothing heavy is imported before a job needs it. Not for text: how a result is told is the caller's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sardino_core.contract.errors import SettingInvalid
+from sardino_core.contract.jobs import (
+    AccuracyJob,
+    AttentionJob,
+    EmbedJob,
+    EvaluateJob,
+    FinetuneJob,
+    Job,
+    PreflightJob,
+    PretrainJob,
+    SamplePointsJob,
+    SegmentJob,
+    SimulateJob,
+)
+from sardino_core.contract.listener import Listener
+from sardino_core.contract.messages import Result
+
+
+def run_job(job: Job, listener: Listener | None = None) -> Result:
+    """Do `job` in this process and return what it made. Raises SardinoError; Cancelled when the listener wants it."""
+    try:
+        run = _RUN[type(job)]
+    except KeyError:
+        raise SettingInvalid(f"{type(job).__name__} is no job that can be run.") from None
+    return run(job, listener or Listener())
+
+
+def _segment(job: SegmentJob, listener: Listener) -> Result:
+    from sardino_core.inference import segment
+
+    return segment(job, listener)
+
+
+def _attention(job: AttentionJob, listener: Listener) -> Result:
+    from sardino_core.inference import attention
+
+    return attention(job, listener)
+
+
+def _embed(job: EmbedJob, listener: Listener) -> Result:
+    from sardino_core.inference import embed
+
+    return embed(job, listener)
+
+
+def _simulate(job: SimulateJob, listener: Listener) -> Result:
+    from sardino_core.simulate import simulate_scene
+
+    files = simulate_scene(job, listener.progress, listener.cancelled)
+    return Result({role: str(path) for role, path in files.items()}, {"simulated": True})
+
+
+def _pretrain(job: PretrainJob, listener: Listener) -> Result:
+    from sardino_core.training.pretrain_config import load_pretrain_config, with_images
+
+    config = with_images(load_pretrain_config(job.config, job.settings), job.images)
+    if job.dry_run:
+        from sardino_core.training.planning import plan
+
+        plan(config, listener, job.init)
+        return Result()
+    from sardino_core.training.pretrain import pretrain
+
+    return pretrain(config, job.output, job.resume, listener, job.init)
+
+
+def _finetune(job: FinetuneJob, listener: Listener) -> Result:
+    from sardino_core.training.config import load_config, with_rasters
+
+    fraction = [] if job.label_fraction is None else [f"label_fraction={job.label_fraction}"]
+    config = with_rasters(load_config(job.config, [*job.settings, *fraction]), job.images, job.labels)
+    if job.dry_run:
+        from sardino_core.training.finetune_plan import finetune_plan
+
+        finetune_plan(config, job.init, listener)
+        return Result()
+    from sardino_core.training.finetune import finetune
+
+    return finetune(config, job.init, job.output, job.resume, listener)
+
+
+def _evaluate(job: EvaluateJob, listener: Listener) -> Result:
+    from sardino_core.models.model_file import resolve_model
+
+    resolve_model(job.model)  # before torch is paid for
+    from sardino_core.training.config import load_config, with_rasters
+    from sardino_core.training.evaluate import evaluate, settings_for_evaluation
+
+    if job.config is None:
+        config = settings_for_evaluation(job.model, job.images, job.labels)
+    else:
+        config = with_rasters(load_config(job.config, job.settings), job.images, job.labels)
+    return evaluate(job.model, config, job.output, listener, all_labels=not job.held_out)
+
+
+def _preflight(job: PreflightJob, listener: Listener) -> Result:
+    from sardino_core.preflight import preflight
+
+    return preflight(job, listener)
+
+
+def _samplepoints(job: SamplePointsJob, listener: Listener) -> Result:
+    from sardino_core.analysis.samplepoints import samplepoints
+
+    return samplepoints(job, listener)
+
+
+def _accuracy(job: AccuracyJob, listener: Listener) -> Result:
+    from sardino_core.analysis.accuracy import accuracy
+
+    return accuracy(job, listener)
+
+
+_RUN: dict[type, Callable[[Any, Listener], Result]] = {
+    SegmentJob: _segment,
+    AttentionJob: _attention,
+    EmbedJob: _embed,
+    SimulateJob: _simulate,
+    PretrainJob: _pretrain,
+    FinetuneJob: _finetune,
+    EvaluateJob: _evaluate,
+    PreflightJob: _preflight,
+    SamplePointsJob: _samplepoints,
+    AccuracyJob: _accuracy,
+}

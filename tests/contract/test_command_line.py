@@ -1,0 +1,74 @@
+"""The command line that is shown for a job does that job: parsed again, it asks for the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from sardino_core import cli
+from sardino_core.contract.command_line import command_line
+from sardino_core.contract.jobs import (
+    CONTEXT_OVERLAP,
+    AccuracyJob,
+    AttentionJob,
+    EmbedJob,
+    EvaluateJob,
+    FinetuneJob,
+    PreflightJob,
+    PretrainJob,
+    RunOptions,
+    SamplePointsJob,
+    SceneOptions,
+    SegmentJob,
+    SimulateJob,
+)
+from sardino_core.contract.messages import Result
+
+PLAIN = SceneOptions(("scene.tif",))
+FULL = SceneOptions(
+    ("a VV.tif", "a VH.tif"),
+    bands={"VV": 1, "VH@summer": 2},
+    units="power",
+    extent=(-1.5, -2e-7, 3.25, 400000.123456789),
+    cutline="c.geojson",
+    mask="m.tif",
+)
+STARTER = RunOptions("starter")
+FULL_RUN = RunOptions("my model.safetensors", 0.1, 3, "cpu", "fp32", "cog", True)
+WIDE = RunOptions("starter", CONTEXT_OVERLAP)
+JOBS = [
+    SegmentJob(PLAIN, STARTER, "out.tif"),
+    SegmentJob(FULL, FULL_RUN, "out.tif", "c.tif", "p.tif", abstain=False),
+    SegmentJob(PLAIN, WIDE, "out.tif"),
+    AttentionJob(PLAIN, WIDE, "out.tif"),
+    AttentionJob(FULL, STARTER, "out.tif", -3, "mean", "patch"),
+    EmbedJob(PLAIN, WIDE, "out.tif"),
+    EmbedJob(PLAIN, FULL_RUN, "out.tif", 3, "int8"),
+    SimulateJob("place"),
+    SimulateJob("place", 64, 9, "ascending", "fall", True),
+    PreflightJob(PLAIN, STARTER),
+    PreflightJob(FULL, WIDE, "report.html"),
+    SamplePointsJob("map.tif", "points.geojson"),
+    SamplePointsJob("map.tif", "points.geojson", 100, 5, 3, True),
+    AccuracyJob("map.tif", "points.geojson", "report.html"),
+    AccuracyJob("map.tif", "r.tif", "report.html", {1: 80, -2: 0}, "class name"),
+    PretrainJob("run", ("*.tif", "b.tif"), "pretrain-small", "m.safetensors", True, True, ("optimiser.steps=3",)),
+    PretrainJob("run"),
+    FinetuneJob("run", "scratch", ("a.tif",), ("l.tif",), "finetune-starter", 0.1, True, True, ("seed=3",)),
+    EvaluateJob("run", "starter", ("a.tif",), ("l.tif",), "finetune-starter", True, ("seed=3",)),
+    EvaluateJob("run", "starter"),
+]
+
+
+@pytest.mark.parametrize("job", JOBS, ids=lambda job: type(job).__name__)
+def test_the_command_does_the_job(job, monkeypatch):
+    asked = []
+    monkeypatch.setattr(cli, "run_job", lambda job, listener: asked.append(job) or Result())
+    words = command_line(job)
+    assert words[0] == "sardino"
+    cli.main([*words[1:], "--json"])
+    assert asked == [job]
+
+
+def test_what_is_left_to_its_default_is_left_out():
+    words = ["sardino", "segment", "scene.tif", "--model", "starter", "--output", "out.tif"]
+    assert command_line(SegmentJob(PLAIN, STARTER, "out.tif")) == words
