@@ -57,7 +57,6 @@ def segment(job: SegmentJob, listener: Listener | None = None) -> Result:
         confidence = files.open(job.confidence, grid, RasterLayout("float32", ["confidence"], np.nan, tags))
         probabilities = files.open(job.probabilities, grid, RasterLayout("float32", names, np.nan, tags))
         write_aux_xml(files.aside(sidecars[0]), classes)
-        write_qml(files.aside(sidecars[1]), classes)
 
         pixels = np.zeros(256, np.int64)
 
@@ -70,6 +69,7 @@ def segment(job: SegmentJob, listener: Listener | None = None) -> Result:
             np.add(pixels, np.bincount(decided.classes.ravel(), minlength=256), out=pixels)
 
         _stream(session, class_probabilities(session.predictor, session.plan.cell_px), write)
+        write_qml(files.aside(sidecars[1]), classes, set(np.flatnonzero(pixels).tolist()))
         files.finish()
     outputs = {"output": job.output, "confidence": job.confidence, "probabilities": job.probabilities}
     return _result(outputs, session, pixels={item.name: int(pixels[item.value]) for item in classes})

@@ -45,7 +45,8 @@ class PlainVoice(Voice):
         if not self._is_terminal:
             return
         elapsed = time.monotonic() - self._started
-        left = f", {_duration(elapsed / fraction * (1 - fraction))} left" if fraction > 0.02 else ""
+        told = fraction <= 0.02 or message.endswith(" left")  # too early, or told by who knows better
+        left = "" if told else f", {_duration(elapsed / fraction * (1 - fraction))} left"
         filled = round(24 * fraction)
         bar = f"[{'#' * filled}{'.' * (24 - filled)}] {fraction:4.0%} {message}{left}"
         self._draw(bar[: shutil.get_terminal_size().columns - 1])

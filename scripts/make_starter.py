@@ -133,12 +133,13 @@ def prepare_opera(source: Path, target: Path) -> None:
 
 
 def train(data: Path, work: Path, steps: int, voice: PlainVoice) -> None:
-    """The fine-tuning run of configs/finetune-starter.yaml."""
+    """The fine-tuning run of configs/finetune-starter.yaml; goes on where it was stopped."""
     from sardino_core.training.config import load_config
     from sardino_core.training.finetune import finetune
 
     overrides = [f"paths.real={data}", f"paths.work={work}"] + ([f"optimiser.steps={steps}"] if steps else [])
-    result = finetune(load_config("finetune-starter", overrides), "scratch", work / "run", voice)
+    config, run = load_config("finetune-starter", overrides), work / "run"
+    result = finetune(config, "scratch", run, resume=(run / "config.yaml").exists(), listener=voice)
     for name, value in result.values.items():
         voice.log("info", f"  {name}: {value:.4g}")
 

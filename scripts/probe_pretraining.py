@@ -13,8 +13,7 @@ from __future__ import annotations
 import glob
 import sys
 from argparse import ArgumentParser
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -22,13 +21,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 import rasterio
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from sardino_core.contract.model_spec import ModelSpec
 from sardino_core.models.model_file import load_weights, read_spec
 from sardino_core.models.network import build, random_network
 from sardino_core.raster.scaling import standardise
+from sardino_core.training.token_probe import Samples, probe, statistics, tokens_of
 
 CLASSES = {
     80: 0,
@@ -42,15 +41,6 @@ CLASSES = {
     60: 4,
 }  # WorldCover to water, trees, built, low, bare
 NAMES = ("water", "trees", "built-up", "low vegetation", "bare")
-NEIGHBOURS = 20
-
-
-@dataclass(frozen=True)
-class Samples:
-    """Windows (W, C, S, S) in standardised dB and the majority class of each patch (W, N), -1 where there is none."""
-
-    windows: Tensor
-    labels: Tensor
 
 
 def main() -> int:
@@ -79,73 +69,12 @@ def read(pattern: str, spec: ModelSpec, every: int) -> Samples:
     return Samples(torch.stack([pair[0] for pair in found]), torch.stack([pair[1] for pair in found]))
 
 
-def tokens_of(network: torch.nn.Module) -> Callable[[Tensor], Tensor]:
-    """Windows to patch tokens (B, N, D)."""
-    network.eval()
-    return lambda windows: network.features(windows, layers=()).tokens
-
-
-def statistics(windows: Tensor, patch: int) -> Tensor:
-    """Mean and standard deviation of every band in every patch, (B, N, 2 C)."""
-    cells = windows.unfold(2, patch, patch).unfold(3, patch, patch).flatten(4)  # (B, C, n, n, patch * patch)
-    return torch.cat([cells.mean(-1), cells.std(-1)], dim=1).flatten(2).transpose(1, 2)
-
-
-def probe(train: Samples, test: Samples, features: Callable[[Tensor], Tensor]) -> dict[str, float]:
-    """mIoU and accuracy of both probes on the test places."""
-    x, y = _table(train, features)
-    z, truth = _table(test, features)
-    mean, std = x.mean(0), x.std(0) + 1e-6
-    x, z = (x - mean) / std, (z - mean) / std
-    found = {}
-    for name, predicted in (("linear", linear(x, y, z)), ("kNN", nearest(x, y, z))):
-        counts = torch.bincount(truth * len(NAMES) + predicted, minlength=len(NAMES) ** 2).view(len(NAMES), -1)
-        union = counts.sum(0) + counts.sum(1) - counts.diag()
-        seen = counts.sum(1) > 0
-        found[f"{name} mIoU"] = float((counts.diag() / union.clamp(min=1))[seen].mean())
-        found[f"{name} accuracy"] = float(counts.diag().sum() / counts.sum())
-    return found
-
-
-def linear(x: Tensor, y: Tensor, z: Tensor) -> Tensor:
-    """Multinomial logistic regression with a little weight decay, fitted to the end."""
-    weight = torch.zeros(x.shape[1], len(NAMES), requires_grad=True)
-    bias = torch.zeros(len(NAMES), requires_grad=True)
-    solver = torch.optim.LBFGS([weight, bias], max_iter=100, line_search_fn="strong_wolfe")
-
-    def closure() -> Tensor:
-        solver.zero_grad()
-        loss = F.cross_entropy(x @ weight + bias, y) + 1e-4 * weight.square().sum()
-        loss.backward()
-        return loss
-
-    solver.step(closure)
-    return (z @ weight + bias).argmax(dim=1).detach()
-
-
-def nearest(x: Tensor, y: Tensor, z: Tensor) -> Tensor:
-    """The commonest class among the nearest by cosine, on a fixed subset of the training patches."""
-    chosen = torch.randperm(len(x), generator=torch.Generator().manual_seed(0))[:10_000]
-    x, y = F.normalize(x[chosen], dim=1), F.one_hot(y[chosen], len(NAMES))
-    parts = [
-        y[(part @ x.T).topk(NEIGHBOURS, dim=1).indices].sum(dim=1).argmax(dim=1) for part in F.normalize(z).split(2000)
-    ]
-    return torch.cat(parts)
-
-
 def report(name: str, runs: list[dict[str, float]]) -> None:
     """Mean over the runs, and their range where there are several."""
     for key in runs[0]:
         values = [run[key] for run in runs]
         spread = f"  ({', '.join(f'{value:.3f}' for value in values)})" if len(values) > 1 else ""
         print(f"{name:12s} {key:16s} {np.mean(values):.3f}{spread}")
-
-
-def _table(samples: Samples, features: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
-    with torch.inference_mode():
-        found = torch.cat([features(part) for part in samples.windows.split(64)]).flatten(0, 1)  # (W N, D)
-    known = samples.labels.flatten() >= 0
-    return found[known].clone(), samples.labels.flatten()[known]
 
 
 def _windows(folder: Path, spec: ModelSpec) -> Iterator[tuple[Tensor, Tensor]]:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from sardino_core.contract.errors import InputMissing, ModelInvalid
-from sardino_core.models.model_file import SPEC_KEY
+from sardino_core.contract.model_reader import SPEC_KEY
 
 # Where the weights are in a checkpoint, in order of preference; a teacher is what DINO's authors evaluate.
 CONTAINERS = ("teacher", "student", "model_ema", "state_dict", "model")

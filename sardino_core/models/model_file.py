@@ -14,26 +14,13 @@ from typing import Any, Literal
 import numpy as np
 
 from sardino_core.contract.errors import ModelInvalid, OutputUnwritable
+from sardino_core.contract.header import read_header
+from sardino_core.contract.model_reader import SPEC_KEY, read_spec, resolve_model
 from sardino_core.contract.model_spec import ModelSpec
-from sardino_core.models.header import Header, read_header
 
-SPEC_KEY = "sardino"
-STARTER = "starter"
-_STARTER_FILE = Path(__file__).resolve().parent.parent / "starter" / "starter.safetensors"
+__all__ = ["load_weights", "read_spec", "resolve_model", "save_model", "weights_hash", "write_aside"]
+
 _NUMPY_TYPES: dict[str, np.dtype[Any]] = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4")}
-
-
-def resolve_model(name_or_path: str | Path) -> Path:
-    """The file behind what a user calls a model: `starter`, or a path. Raises ModelInvalid when there is none."""
-    path = _STARTER_FILE if str(name_or_path) == STARTER else Path(name_or_path).expanduser()
-    if path.is_file():
-        return path
-    remedy = "Install sardino again: its package holds the file." if str(name_or_path) == STARTER else "Check the path."
-    what = "is a folder" if path.is_dir() else "does not exist"
-    raise ModelInvalid(
-        f"The model {name_or_path} {what}; allowed are `{STARTER}` and the path of a .safetensors model file.",
-        remedy,
-    )
 
 
 def save_model(
@@ -51,11 +38,6 @@ def save_model(
     arrays = {name: _stored(name, value, np.dtype(dtype)) for name, value in weights.items()}
     write_aside(Path(path), save(arrays, metadata={SPEC_KEY: spec.to_json()}))
     return Path(path)
-
-
-def read_spec(path: str | Path) -> ModelSpec:
-    """What the model says about itself; reads the header alone. Raises ModelInvalid for anything else."""
-    return _spec(Path(path), read_header(Path(path)))
 
 
 def load_weights(path: str | Path) -> dict[str, np.ndarray]:
@@ -92,15 +74,6 @@ def write_aside(path: Path, content: bytes) -> None:
                 aside.unlink(missing_ok=True)
     except OSError as error:
         raise OutputUnwritable(f"{path} cannot be written ({error.strerror}).", "Choose another place.") from error
-
-
-def _spec(path: Path, header: Header) -> ModelSpec:
-    if SPEC_KEY not in header.metadata:
-        raise ModelInvalid(
-            f"{path.name} holds weights but no description under the key `{SPEC_KEY}`.",
-            "Convert it with `sardino model import`.",
-        )
-    return ModelSpec.parse(header.metadata[SPEC_KEY])
 
 
 def _stored(name: str, value: Any, dtype: np.dtype[Any]) -> np.ndarray:

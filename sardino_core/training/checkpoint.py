@@ -67,15 +67,16 @@ def load_checkpoint(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def differences(before: Any, after: Any, where: str = "") -> list[str]:
     """What differs between two trees of plain values, as `optimiser.lr was 0.1 and is 0.2`."""
-    if isinstance(before, dict) and isinstance(after, Mapping):
-        names = dict.fromkeys([*before, *after])
-        return [
-            text
-            for name in names
-            for text in differences(before.get(name), after.get(name), f"{where}.{name}" if where else str(name))
-        ]
     before, after = _plain(before), _plain(after)
-    return [] if before == after else [f"{where} was {_shown(before)} and is {_shown(after)}"]
+    inner: list[tuple[str, Any, Any]] = []
+    if isinstance(before, dict) and isinstance(after, dict):
+        names = dict.fromkeys([*before, *after])
+        inner = [(f"{where}.{name}" if where else str(name), before.get(name), after.get(name)) for name in names]
+    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        inner = [(f"{where}[{index}]", *pair) for index, pair in enumerate(zip(before, after, strict=True))]
+    elif before != after:
+        return [f"{where} was {_shown(before)} and is {_shown(after)}"]
+    return [text for place, first, second in inner for text in differences(first, second, place)]
 
 
 def _read(path: Path) -> Any:

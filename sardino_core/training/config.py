@@ -13,6 +13,8 @@ from typing import Literal
 from sardino_core.contract.errors import SettingInvalid
 from sardino_core.contract.jobs import Units
 from sardino_core.contract.model_spec import BackboneSpec, ClassSpec, InputSpec, ModelSpec
+from sardino_core.training.chips import ChipConfig
+from sardino_core.training.run_config import Precision, RunConfig
 from sardino_core.training.yaml_config import read_config, require_positive, require_within
 
 
@@ -31,8 +33,8 @@ class SourceConfig:
     """Rasters with labels that are read the same way. `{name}` in a glob stands for an entry of `paths`."""
 
     name: str = "images"
-    images: tuple[str, ...] = ()  # globs; VV and VH files of one scene find each other by name
-    labels: tuple[str, ...] = ()  # globs; as many files as scenes: paired in sorted order, else by place
+    images: tuple[str, ...] = ()  # globs; VV and VH files of one scene find each other by name; M3LEO chip folders
+    labels: tuple[str, ...] = ()  # globs; as many files as scenes: paired in sorted order, else by place; M3LEO: none
     mapping: dict[int, tuple[int, ...]] = field(default_factory=dict)  # label value -> classes it allows; {}: itself
     ignore: tuple[int, ...] = (0,)  # label values that say nothing; the file's own nodata is added
     erode_px: int = 0  # labels this close to another label are not trusted: mixed pixels, coarse outlines
@@ -40,6 +42,9 @@ class SourceConfig:
     weight: float = 1.0  # share of the training windows, relative to the other sources
     units: Units = "auto"
     bands: dict[str, int] = field(default_factory=dict)
+    m3leo: ChipConfig = field(
+        default_factory=ChipConfig
+    )  # for chip folders: season, orbit, and the splits instead of `hold_out`
 
 
 @dataclass(frozen=True)
@@ -59,8 +64,11 @@ class AugmentConfig:
 class OptimiserConfig:
     """AdamW (Loshchilov & Hutter 2019) with linear warm-up and a cosine to `final_lr`."""
 
+    train: Literal["full", "partial", "frozen"] = "full"  # frozen: the head alone; partial: and the topmost blocks
+    trained_blocks: int = 2  # of the backbone, from the top, with its last norm; for `partial`
     steps: int = 600
-    batch_size: int = 16
+    batch_size: int = 16  # windows per step, over all processes and passes
+    micro_batch: int = 0  # windows per forward pass; fewer than the batch: gradients are accumulated; 0: the batch
     lr: float = 1e-3
     final_lr: float = 1e-5
     warm_up: int = 50  # steps
@@ -68,17 +76,20 @@ class OptimiserConfig:
     weight_decay: float = 0.05  # not on biases, norms, position embeddings and tokens
     layer_decay: float = 1.0  # each block below the head learns this much slower; 0.75 suits a pre-trained backbone
     clip_norm: float = 1.0
-    drop_path: float = 0.0
-    precision: Literal["fp32", "bf16"] = "fp32"  # bf16 pays where the processor has units for it; losses stay in fp32
+    drop_path: float = 0.0  # in blocks that are trained
+    precision: Precision = "fp32"  # half pays where the processor has units for it; losses stay in fp32
+    compile: bool = False  # torch.compile; pays on a GPU, takes minutes at the start
     ema_decay: float = 0.99  # of the weights that are saved; 0: the last step's weights
 
 
 @dataclass(frozen=True)
 class LossConfig:
-    """Cross-entropy over the classes that a label allows; see `losses`."""
+    """Cross-entropy or focal loss over the classes that a label allows; see `losses`."""
 
     label_smoothing: float = 0.05
+    focal_gamma: float = 0.0  # 2 as Lin et al. 2017: pixels that are right already count less; 0: cross-entropy
     class_weights: dict[int, float] = field(default_factory=dict)  # by class value; those not named have 1
+    balance: float = 0.0  # and each times (its share of the labels)^-balance; 0.5: inverse square root; 0: off
     dice: float = 0.0  # weight of the soft Dice loss beside the cross-entropy
 
 
@@ -105,10 +116,13 @@ class FinetuneConfig:
     paths: dict[str, str] = field(default_factory=dict)
     least_valid: float = 0.25  # share of a window with data, and
     least_labelled: float = 0.05  # with labels, below which it is skipped
+    label_fraction: float = 1.0  # of the training labels, in whole blocks: what labels are worth; nested by fraction
+    unreadable: float = 0.1  # share of the scenes that may turn out damaged before the run stops
     augment: AugmentConfig = AugmentConfig()
     optimiser: OptimiserConfig = OptimiserConfig()
     loss: LossConfig = LossConfig()
     validation: ValidationConfig = ValidationConfig()
+    run: RunConfig = field(default_factory=RunConfig)
     licence: str = ""
     attribution: str = ""
     limits: str = ""
@@ -166,7 +180,11 @@ def _check(config: FinetuneConfig) -> None:
     require_positive("validation.block_px", validation.block_px)
     require_within("optimiser.ema_decay", optimiser.ema_decay, 0, 0.99999)
     require_within("optimiser.layer_decay", optimiser.layer_decay, 0.01, 1)
+    require_within("optimiser.trained_blocks", optimiser.trained_blocks, 0, 1000)
     require_within("loss.label_smoothing", config.loss.label_smoothing, 0, 0.5)
+    require_within("loss.focal_gamma", config.loss.focal_gamma, 0, 10)
+    require_within("loss.balance", config.loss.balance, 0, 1)
+    require_within("label_fraction", config.label_fraction, 0.0001, 1)
     require_within("augment.zoom[0]", augment.zoom[0], 0.25, augment.zoom[1])
     require_within("augment.zoom[1]", augment.zoom[1], augment.zoom[0], 8)
     shares: Mapping[str, float] = {
@@ -178,6 +196,8 @@ def _check(config: FinetuneConfig) -> None:
         "validation.most_unsure": validation.most_unsure,
         "least_valid": config.least_valid,
         "least_labelled": config.least_labelled,
+        "unreadable": config.unreadable,
+        "optimiser.drop_path": optimiser.drop_path,
     }
     for key, value in shares.items():
         require_within(key, value, 0, 1)
@@ -185,3 +205,15 @@ def _check(config: FinetuneConfig) -> None:
         require_within(f"sources[{index}].hold_out", source.hold_out, 0, 1)
         require_within(f"sources[{index}].weight", source.weight, 0, 1e6)
         require_within(f"sources[{index}].erode_px", source.erode_px, 0, 64)
+    _check_fit(config)
+
+
+def _check_fit(config: FinetuneConfig) -> None:
+    """What refers to each other."""
+    known = {item.value for item in config.classes}
+    unknown = sorted(set(config.loss.class_weights) - known)
+    if unknown:
+        raise SettingInvalid(f"loss.class_weights names {unknown[0]}; the classes are {sorted(known)}.")
+    batch, micro = config.optimiser.batch_size, config.optimiser.micro_batch
+    if micro < 0 or (micro and batch % micro):
+        raise SettingInvalid(f"optimiser.micro_batch is {micro}; it must divide optimiser.batch_size, {batch}.")

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from sardino_core.contract.model_spec import ModelSpec
 from sardino_core.models.dino_head import DinoHead
 from sardino_core.models.network import Network
+from sardino_core.models.rotary import RotaryProjection
 from sardino_core.training.pretrain_config import HeadConfig
 
 
@@ -110,8 +111,12 @@ def _embed(backbone: VisionTransformer, crop: Tensor, mask: Tensor | None, mask_
 
 def _attend(attn: Attention, x: Tensor, shapes: Sequence[tuple[int, int]]) -> Tensor:
     """Self-attention of (T, D), among the tokens of each crop alone."""
+    if isinstance(attn.qkv, RotaryProjection):  # turns queries and keys by their place: needs each size by itself
+        projected = [attn.qkv(part) for part in _apart(x, shapes)]
+    else:
+        projected = _apart(attn.qkv(x), shapes)
     mixed = []
-    for part, (batch, count) in zip(_apart(attn.qkv(x), shapes), shapes, strict=True):
+    for part, (batch, count) in zip(projected, shapes, strict=True):
         qkv = part.view(batch, count, 3, attn.num_heads, attn.head_dim).permute(2, 0, 3, 1, 4)
         q, k, v = qkv.unbind(0)
         found = F.scaled_dot_product_attention(q, k, v)  # (B, heads, N, D / heads)

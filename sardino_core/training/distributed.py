@@ -15,6 +15,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from sardino_core.contract.errors import SettingInvalid
+
 
 @dataclass(frozen=True)
 class Team:
@@ -28,6 +30,10 @@ class Team:
     def leads(self) -> bool:
         """True for the one process that writes files and speaks."""
         return self.rank == 0
+
+    def alone(self) -> Team:
+        """This process by itself, for what the others do not take part in."""
+        return Team(0, 1, self.device)
 
     def sum(self, value: Tensor) -> Tensor:
         """The sum over all processes; the tensor given is overwritten."""
@@ -55,6 +61,24 @@ class Team:
         flat = self.sum(torch.cat([gradient.flatten() for gradient in gradients]))
         for gradient, part in zip(gradients, torch.split(flat, [item.numel() for item in gradients]), strict=True):
             gradient.copy_(part.view_as(gradient))
+
+    def micro_batch(self, batch: int, asked: int) -> int:
+        """Windows per forward pass: what is asked for, or with 0 this process's whole share of the batch.
+
+        Raises SettingInvalid if it does not divide.
+        """
+        micro = asked or max(1, batch // self.size)
+        if batch % self.size or batch // self.size % micro:
+            raise SettingInvalid(
+                f"optimiser.batch_size is {batch}; it must be a multiple of {self.size} processes times "
+                f"{micro} windows per pass (optimiser.micro_batch)."
+            )
+        return micro
+
+    def parts(self, batch: int, micro: int) -> range:
+        """The numbers of the passes that are this process's, among all passes over the batch."""
+        count = batch // micro // self.size
+        return range(self.rank * count, (self.rank + 1) * count)
 
 
 @contextmanager

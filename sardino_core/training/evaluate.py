@@ -23,7 +23,9 @@ from sardino_core.raster.resampling import resample, resampling_matrix
 from sardino_core.raster.scaling import standardise
 from sardino_core.training.calibrate import Reliability, calibrate
 from sardino_core.training.config import FinetuneConfig, ModelConfig, SourceConfig
+from sardino_core.training.distributed import Team
 from sardino_core.training.patches import ValidationWindow, validation_windows
+from sardino_core.training.run import make_folder
 from sardino_core.training.scores import Confusion, majority_accuracy
 from sardino_core.training.sources import SceneStore
 from sardino_core.training.targets import ClassSets
@@ -64,24 +66,38 @@ class Evaluation:
         return calibrate(self.logits, self.sets.table[self.targets], target_accuracy, most_unsure)
 
 
-def evaluate_network(network: Network, store: SceneStore, config: FinetuneConfig, listener: Listener) -> Evaluation:
-    """Run over all validation windows. Raises NoValidData when there is none."""
-    confusions: dict[str, Confusion] = {}
-    sampled: dict[str, list[tuple[NDArray[np.float32], NDArray[np.int64]]]] = {}
-    for windows in _batched(validation_windows(store, config), _BATCH):
-        listener.raise_if_cancelled()
+def evaluate_network(
+    network: Network, store: SceneStore, config: FinetuneConfig, listener: Listener, crew: Team | None = None
+) -> Evaluation:
+    """Run over all validation windows. Raises NoValidData when there is none.
+
+    Several processes share the windows: the confusion is everybody's, the sampled pixels are this process's alone.
+    """
+    rank, size = (crew.rank, crew.size) if crew is not None else (0, 1)
+    names = dict.fromkeys(scene.source.name for scene in store.scenes if scene.split.held_out.any())
+    confusions = {name: Confusion.empty(store.sets) for name in names}
+    sampled: dict[str, list[tuple[NDArray[np.float32], NDArray[np.int64]]]] = {name: [] for name in names}
+    for windows in _batched(validation_windows(store, config, rank, size), _BATCH):
+        if size == 1:  # of several processes none may leave alone
+            listener.raise_if_cancelled()
         for window, logits in zip(windows, _predict(network, windows, config), strict=True):
             source = window.scene.source.name
-            confusion = confusions.setdefault(source, Confusion.empty(store.sets))
-            confusion.add(window.target, logits.argmax(axis=0))
+            confusions[source].add(window.target, logits.argmax(axis=0))
             known = np.flatnonzero(window.target)[::_EVERY]
             flat = logits.reshape(len(logits), -1)[:, known].T  # (m, K)
-            sampled.setdefault(source, []).append((flat, window.target.ravel()[known]))
+            sampled[source].append((flat, window.target.ravel()[known]))
+    for confusion in confusions.values():
+        if crew is not None:
+            confusion.counts[...] = crew.sum(torch.from_numpy(confusion.counts).to(crew.device)).cpu().numpy()
+    confusions = {name: confusion for name, confusion in confusions.items() if confusion.counts.any()}
     if not confusions:
         raise NoValidData("No label is held out for validation.", "Set hold_out of a source above 0.")
-    chosen = [_subsample(parts, config.seed) for parts in sampled.values()]
+    chosen = [_subsample(parts, config.seed) for parts in sampled.values() if parts]
     logits_of, targets_of = [part[0] for part in chosen], [part[1] for part in chosen]
-    return Evaluation(store.sets, confusions, np.concatenate(logits_of), np.concatenate(targets_of))
+    empty = np.zeros((0, len(store.sets.classes)), np.float32), np.zeros(0, np.int64)
+    return Evaluation(
+        store.sets, confusions, np.concatenate([empty[0], *logits_of]), np.concatenate([empty[1], *targets_of])
+    )
 
 
 def evaluate(
@@ -104,7 +120,7 @@ def evaluate(
     with SceneStore(settings) as store:
         found = evaluate_network(network, store, settings, listener or Listener())
     folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     metrics = found.metrics() | {"majority": majority_accuracy(found.whole)} | _abstention(found, spec.calibration)
     write_aside(folder / "metrics.json", json.dumps(metrics, indent=1).encode())
     write_aside(folder / "confusion.csv", _table(found).encode())

@@ -1,4 +1,7 @@
-"""Losses for labels that allow a set of classes. Tensors in, a scalar out; checked against float64 in the tests."""
+"""Losses for labels that allow a set of classes. Tensors in, a scalar out; checked against float64 in the tests.
+
+`logits` (N, K, S, S); `target` (N, S, S) numbers of sets, 0 = no label; `table` (sets, K) bool.
+"""
 
 from __future__ import annotations
 
@@ -7,35 +10,53 @@ from torch import Tensor
 
 from sardino_core.training.targets import UNKNOWN
 
+_TINY = 1e-12  # nothing is divided by 0, and a power below 1 has no finite slope there
+
+
+def label_weights(target: Tensor, table: Tensor, weights: Tensor) -> Tensor:
+    """(N, S, S): what each pixel counts; a set has the mean of its classes' `weights` (K,), no label has 0."""
+    of_set = (table * weights).sum(dim=-1) / table.sum(dim=-1).clamp(min=1)  # (sets,); the empty set's is 0
+    return of_set[target]
+
 
 def partial_cross_entropy(
-    logits: Tensor, target: Tensor, table: Tensor, weights: Tensor | None = None, label_smoothing: float = 0.0
+    logits: Tensor,
+    target: Tensor,
+    table: Tensor,
+    weights: Tensor | None = None,
+    label_smoothing: float = 0.0,
+    focal_gamma: float = 0.0,
+    total: Tensor | None = None,
 ) -> Tensor:
-    """Mean of -log P(class in the allowed set) over labelled pixels; cross-entropy where the set has one class.
+    """Mean of -(1 - p)^gamma log p over labelled pixels, p being the probability of the allowed set of classes.
 
     The likelihood of a set is the sum of its classes' probabilities (Jin & Ghahramani 2002, "Learning with multiple
     labels", NIPS 15; shown to be consistent by Feng et al. 2020, arXiv 2007.08929):
-    logsumexp(all logits) - logsumexp(allowed logits).
+    -log p = logsumexp(all logits) - logsumexp(allowed logits), which is cross-entropy where the set has one class.
+    `focal_gamma` above 0 gives the focal loss (Lin et al. 2017, arXiv 1708.02002, eq. 4) of that probability.
 
-    `logits` (N, K, S, S); `target` (N, S, S) numbers of sets, 0 = no label; `table` (sets, K) bool; `weights` (K,)
-    per class, a set having the mean of its classes'. Smoothing moves that share of the target to all classes evenly.
+    `weights` (K,) per class, see `label_weights`. Smoothing moves that share of the target to all classes evenly. The
+    mean is over these pixels' weights, or over `total`: that of a whole batch of which this is a part.
     """
-    log_p = logits.permute(0, 2, 3, 1)[target != UNKNOWN].float().log_softmax(dim=-1)  # (M, K)
+    known = target != UNKNOWN
+    log_p = logits.permute(0, 2, 3, 1)[known].float().log_softmax(dim=-1)  # (M, K)
     if not len(log_p):
         return logits.sum() * 0.0
-    allowed = table[target[target != UNKNOWN]]  # (M, K)
-    loss = -log_p.masked_fill(~allowed, -torch.inf).logsumexp(dim=-1)  # (M,)
+    allowed = log_p.masked_fill(~table[target[known]], -torch.inf).logsumexp(dim=-1).clamp(max=0.0)  # (M,)
+    loss = -allowed
+    if focal_gamma:
+        loss = loss * (-torch.expm1(allowed)).clamp(min=_TINY) ** focal_gamma
     if label_smoothing:
         loss = (1 - label_smoothing) * loss - label_smoothing * log_p.mean(dim=-1)
     if weights is None:
-        return loss.mean()
-    weight = (allowed * weights).sum(dim=-1) / allowed.sum(dim=-1)
-    return (loss * weight).sum() / weight.sum()
+        weights = log_p.new_ones(log_p.shape[-1])
+    weight = label_weights(target[known], table, weights)
+    return (loss * weight).sum() / (weight.sum().clamp(min=_TINY) if total is None else total)
 
 
 def soft_dice(logits: Tensor, target: Tensor, table: Tensor) -> Tensor:
     """1 - mean Dice coefficient of the classes present, over pixels whose label is one class (Milletari et al. 2016,
-    arXiv 1606.04797). Arguments as above.
+    arXiv 1606.04797).
     """
     single = (table.sum(dim=-1) == 1)[target]  # (N, S, S)
     p = logits.permute(0, 2, 3, 1)[single].float().softmax(dim=-1)  # (M, K)

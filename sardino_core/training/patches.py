@@ -10,15 +10,16 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sardino_core.contract.errors import NoValidData
+from sardino_core.contract.errors import NotARaster, NoValidData
 from sardino_core.raster.grid import PixelWindow
 from sardino_core.raster.resampling import cell_size, resample_backscatter, resampling_matrix
 from sardino_core.training.config import FinetuneConfig
+from sardino_core.training.label_blocks import Census, LabelBlocks
 from sardino_core.training.sources import LabelledScene, SceneStore
 from sardino_core.training.targets import UNKNOWN
 
@@ -36,50 +37,56 @@ class Patch:
 
 
 class PatchSampler:
-    """Endless random training windows: a source by its weight, a scene by its area, then a place and a scale."""
+    """Random training windows: a source by its weight, a block by its labels, then a place around it and a scale."""
 
-    def __init__(self, store: SceneStore, config: FinetuneConfig) -> None:
-        """Raises NoValidData when no source has a scene to train on."""
-        self.skipped: Counter[str] = Counter()  # by reason
-        self.drawn: Counter[str] = Counter()  # by source
-        self._store, self._config = store, config
-        training = [scene for scene in store.scenes if not scene.split.held_out.all() and scene.source.weight > 0]
-        if not training:
-            raise NoValidData("No scene is left to train on: everything is held out.", "Lower hold_out.")
-        self._groups = _by_source(training)
-        weights = np.array([group[0].source.weight for group in self._groups])
+    def __init__(self, census: Census, config: FinetuneConfig) -> None:
+        self._config = config
+        self._groups = [_Group.of(items) for items in _by_source(census.training)]
+        weights = np.array([group.scenes[0].scene.source.weight for group in self._groups])
         self._chances = weights / weights.sum()
 
-    def draw(self, rng: np.random.Generator) -> Patch:
-        """The next window. Raises NoValidData when a source offers none, again and again."""
+    def draw(self, store: SceneStore, rng: np.random.Generator, skipped: Counter[str]) -> tuple[Patch, str]:
+        """The next window and where it lies. Raises NoValidData when a source offers none, again and again."""
         group = self._groups[rng.choice(len(self._groups), p=self._chances)]
-        areas = np.array([float(scene.grid.height * scene.grid.width) for scene in group])
+        source = group.scenes[0].scene.source.name
         for _ in range(_PATIENCE):
-            scene = group[rng.choice(len(group), p=areas / areas.sum())]
-            patch = self._at_random(scene, rng)
+            item, row, col = group.draw(rng)
+            window = self._around(item, row, col, rng)
+            try:
+                patch = self._read(store, item, window)
+            except NotARaster as error:
+                skipped[f"{item.scene.name} cannot be read"] += 1
+                store.leave_out(item.scene.name, error)
+                continue
             reason = self._reason_to_skip(patch)
             if reason is None:
-                self.drawn[scene.source.name] += 1
-                return patch
-            self.skipped[f"{scene.source.name}: {reason}"] += 1
+                return patch, f"{item.scene.name} at row {window.row}, column {window.col}"
+            skipped[f"{source}: {reason}"] += 1
         raise NoValidData(
-            f"{_PATIENCE} windows in a row of the source {group[0].source.name} had too little data or too few labels.",
+            f"{_PATIENCE} windows in a row of the source {source} had too little data or too few labels.",
             "Check its labels, or lower least_valid and least_labelled.",
         )
 
-    def _at_random(self, scene: LabelledScene, rng: np.random.Generator) -> Patch:
-        window_px = self._config.model.window
+    def _around(self, item: LabelBlocks, row: int, col: int, rng: np.random.Generator) -> PixelWindow:
+        """A window at a random scale whose centre lies in the block at (row, col), but for the raster's borders."""
+        grid, window_px = item.scene.grid, self._config.model.window
         low, high = self._config.augment.zoom
-        scale = math.exp(rng.uniform(math.log(low), math.log(high))) * _base_scale(scene, self._config)
+        scale = math.exp(rng.uniform(math.log(low), math.log(high))) * item.side_px / window_px
         # Beyond the raster there is nothing but mirror images: a small one is not shrunk further.
-        side = min(max(8, round(window_px * scale)), max(round(window_px * low), scene.grid.height, scene.grid.width))
-        row, col = (int(rng.integers(0, max(0, extent - side) + 1)) for extent in (scene.grid.height, scene.grid.width))
-        window = PixelWindow(row, col, side, side)
-        db, valid, target = read_padded(self._store, scene, window)
-        inside = _inside(scene, window)
+        side = min(max(8, round(window_px * scale)), max(round(window_px * low), grid.height, grid.width))
+        start = []
+        for block, extent in ((row, grid.height), (col, grid.width)):
+            first, end = block * item.side_px, min(extent, (block + 1) * item.side_px)
+            start.append(min(max(0, int(rng.uniform(first, end) - side / 2)), max(0, extent - side)))
+        return PixelWindow(start[0], start[1], side, side)
+
+    def _read(self, store: SceneStore, item: LabelBlocks, window: PixelWindow) -> Patch:
+        """The window at the network's scale, with the labels that may train and were chosen to."""
+        db, valid, target = read_padded(store, item.scene, window)
+        inside = _inside(item.scene, window)
         kept = np.zeros_like(target)
-        kept[: inside.height, : inside.width] = scene.split.trains(inside)
-        return resample_patch(Patch(db, valid, target * kept), window_px)
+        kept[: inside.height, : inside.width] = item.scene.split.trains(inside) & item.used(inside)
+        return resample_patch(Patch(db, valid, target * kept), self._config.model.window)
 
     def _reason_to_skip(self, patch: Patch) -> str | None:
         if patch.valid.mean() < self._config.least_valid:
@@ -87,6 +94,28 @@ class PatchSampler:
         if (patch.target != UNKNOWN).mean() < self._config.least_labelled:
             return "too few labels"
         return None
+
+
+@dataclass(frozen=True)
+class _Group:
+    """The scenes of one source, and their blocks laid end to end."""
+
+    scenes: list[LabelBlocks]
+    ends: NDArray[np.int64]  # (scenes,) of each one's blocks
+    labels: NDArray[np.int64]  # (blocks,) labelled pixels, summed up from the first
+
+    @staticmethod
+    def of(scenes: list[LabelBlocks]) -> _Group:
+        labels = [(item.counts.sum(axis=-1) * item.chosen).ravel() for item in scenes]
+        return _Group(scenes, np.cumsum([len(part) for part in labels]), np.cumsum(np.concatenate(labels)))
+
+    def draw(self, rng: np.random.Generator) -> tuple[LabelBlocks, int, int]:
+        """A scene, and the row and column of one of its blocks, in proportion to the labelled pixels."""
+        block = int(np.searchsorted(self.labels, rng.integers(self.labels[-1]), side="right"))
+        index = int(np.searchsorted(self.ends, block, side="right"))
+        item = self.scenes[index]
+        row, col = divmod(block - int(self.ends[index] - item.chosen.size), item.chosen.shape[1])
+        return item, row, col
 
 
 @dataclass(frozen=True)
@@ -99,14 +128,26 @@ class ValidationWindow:
     side_px: int  # of the window in raster pixels; `target` is its upper left part
 
 
-def validation_windows(store: SceneStore, config: FinetuneConfig) -> Iterator[ValidationWindow]:
-    """All windows that hold validation labels, scene by scene; every labelled pixel belongs to exactly one window."""
-    for scene in store.scenes:
-        if scene.split.held_out.any():
-            yield from _windows_of(scene, store, config)
+def validation_windows(
+    store: SceneStore, config: FinetuneConfig, rank: int = 0, size: int = 1
+) -> Iterator[ValidationWindow]:
+    """All windows that hold validation labels, scene by scene; every labelled pixel belongs to exactly one window.
+
+    Of `size` processes the one of that `rank` gets every `size`th window.
+    """
+    places = (place for scene in store.scenes if scene.split.held_out.any() for place in _places(scene, config))
+    for scene, window, owned in islice(places, rank, None, size):
+        db, valid, target = read_padded(store, scene, window)
+        own_target = target[: owned.shape[0], : owned.shape[1]] * owned
+        if (own_target != UNKNOWN).any():
+            patch = resample_patch(Patch(db, valid, target), config.model.window)
+            yield ValidationWindow(scene, patch, own_target, window.height)
 
 
-def _windows_of(scene: LabelledScene, store: SceneStore, config: FinetuneConfig) -> Iterator[ValidationWindow]:
+def _places(
+    scene: LabelledScene, config: FinetuneConfig
+) -> Iterator[tuple[LabelledScene, PixelWindow, NDArray[np.bool_]]]:
+    """Where a scene's validation windows lie, and the pixels (h, w) inside the raster that each answers for."""
     patch_px, window_px = config.model.backbone.patch, config.model.window
     side = window_px // patch_px * cell_size(scene.grid.spacing_m, config.model.inputs.spacing_m, patch_px)
     for row, rows in _layout(scene.grid.height, side):
@@ -116,12 +157,8 @@ def _windows_of(scene: LabelledScene, store: SceneStore, config: FinetuneConfig)
             owned = np.zeros((inside.height, inside.width), np.bool_)
             owned[rows, cols] = True
             owned &= scene.split.validates(inside)
-            if not owned.any():
-                continue
-            db, valid, target = read_padded(store, scene, window)
-            own_target = target[: inside.height, : inside.width] * owned
-            if (own_target != UNKNOWN).any():
-                yield ValidationWindow(scene, resample_patch(Patch(db, valid, target), window_px), own_target, side)
+            if owned.any():
+                yield scene, window, owned
 
 
 def read_padded(
@@ -146,17 +183,6 @@ def resample_patch(patch: Patch, side: int) -> Patch:
     return Patch(db, valid, patch.target[np.ix_(nearest, nearest)] * valid)
 
 
-def count_labels(store: SceneStore, scenes: Sequence[LabelledScene], training: bool) -> NDArray[np.int64]:
-    """Pixels per class set on one side of the split."""
-    counts = np.zeros(len(store.sets.members), np.int64)
-    for scene in scenes:
-        window = scene.grid.full
-        _, _, target = store.read(scene, window)
-        side = scene.split.trains(window) if training else scene.split.validates(window)
-        counts += np.bincount((target * side).ravel(), minlength=len(counts))
-    return counts
-
-
 def _layout(length: int, side: int) -> Iterator[tuple[int, slice]]:
     """Starts of overlapping windows, and the part (relative to the start) that each answers for."""
     count = 1 if length <= side else math.ceil((length - side) / (side * (1 - _OVERLAP))) + 1
@@ -172,14 +198,8 @@ def _inside(scene: LabelledScene, window: PixelWindow) -> PixelWindow:
     return PixelWindow(window.row, window.col, height, width)
 
 
-def _base_scale(scene: LabelledScene, config: FinetuneConfig) -> float:
-    """Raster pixels per network pixel before jitter: 1, unless the spacing lies outside the model's range."""
-    patch = config.model.backbone.patch
-    return cell_size(scene.grid.spacing_m, config.model.inputs.spacing_m, patch) / patch
-
-
-def _by_source(scenes: Sequence[LabelledScene]) -> list[list[LabelledScene]]:
-    groups: dict[int, list[LabelledScene]] = {}
-    for scene in scenes:
-        groups.setdefault(id(scene.source), []).append(scene)
+def _by_source(scenes: Sequence[LabelBlocks]) -> list[list[LabelBlocks]]:
+    groups: dict[int, list[LabelBlocks]] = {}
+    for item in scenes:
+        groups.setdefault(id(item.scene.source), []).append(item)
     return list(groups.values())

@@ -1,81 +1,30 @@
-"""Unlabelled rasters as places with their dates: which files belong together, how much of each is valid. No torch.
-
-A place is a grid; what was taken on the same grid on other days (or in other seasons) are further acquisitions of it.
-"""
+"""Unlabelled rasters found, looked at and grouped into places: which can be read, what they hold, how much is valid."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import date as Day
 from pathlib import Path
 
 import numpy as np
 
-from sardino_core.contract.errors import BandsMissing, NotARaster, NoValidData, SardinoError, SpacingUnsuitable
-from sardino_core.contract.jobs import SceneOptions
+from sardino_core.contract.errors import BandsMissing, NotARaster, NoValidData, SpacingUnsuitable
 from sardino_core.contract.listener import Listener
 from sardino_core.contract.model_spec import SEASONS, BandSpec
 from sardino_core.raster.grid import PixelWindow, RasterGrid
 from sardino_core.raster.resampling import cell_size
-from sardino_core.raster.scene import Scene, open_scene
+from sardino_core.raster.scene import Scene
+from sardino_core.training.acquisitions import Acquisition, Place, into_places
+from sardino_core.training.chips import UNITS, band_numbers, expand_chips, is_chip, look_at
 from sardino_core.training.pretrain_config import ImageConfig, PretrainConfig
-from sardino_core.training.sources import expand, group_polarisations, short_name
+from sardino_core.training.probe_windows import ProbeWindows
+from sardino_core.training.sources import check_damage, expand, group_polarisations, listed, short_name
 
 _LOOK_PX = 64  # side of the windows that estimate the valid share
 _LOOKS = 5  # per dimension
-_CYCLE_DAYS = 6  # two Sentinel-1 satellites repeat a track every six days, one every twelve
-
-
-@dataclass(frozen=True, eq=False)
-class Acquisition:
-    """One date (or season) of a place: what to open and what is known of it."""
-
-    source: ImageConfig
-    files: tuple[Path, ...]
-    bands: tuple[BandSpec, ...]
-    grid: RasterGrid
-    date: str = ""  # ISO 8601, as exact as known; or the season
-    orbit: str = ""  # ascending, descending
-    valid_share: float = 1.0
-    notes: tuple[str, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """`folder/file`, for messages and provenance: no machine's paths."""
-        season = self.bands[0].season
-        return short_name(self.files[0]) + (f" ({season})" if season else "")
-
-    def open(self) -> Scene:
-        """The pixels. Raises what the raster reader raises."""
-        options = SceneOptions(tuple(map(str, self.files)), bands=self.source.bands, units=self.source.units)
-        return open_scene(options, self.bands, model_name="configuration")
-
-
-@dataclass(frozen=True, eq=False)
-class Place:
-    """A grid and all that was taken on it."""
-
-    acquisitions: tuple[Acquisition, ...]
-
-    @property
-    def grid(self) -> RasterGrid:
-        """The grid that all share."""
-        return self.acquisitions[0].grid
-
-    @property
-    def valid_px(self) -> float:
-        """Pixels with data, on the average of the dates."""
-        share = sum(item.valid_share for item in self.acquisitions) / len(self.acquisitions)
-        return share * self.grid.height * self.grid.width
-
-    def partners(self, index: int, dates: str) -> list[int]:
-        """The other acquisitions that may give the second view of acquisition `index`."""
-        if dates == "off":
-            return []
-        first = self.acquisitions[index]
-        others = [i for i, other in enumerate(self.acquisitions) if i != index and other.date != first.date]
-        return [i for i in others if dates == "any" or same_orbit(first, self.acquisitions[i])]
+_NAMED = 200  # rasters; more are told by the first and the last of each source
+_Scene = tuple[ImageConfig, tuple[Path, ...]]
 
 
 @dataclass(frozen=True)
@@ -84,6 +33,7 @@ class Survey:
 
     places: tuple[Place, ...]
     unreadable: tuple[str, ...]
+    probe: ProbeWindows | None = None  # labelled windows to look at the tokens with
 
     @property
     def acquisitions(self) -> list[Acquisition]:
@@ -92,8 +42,23 @@ class Survey:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The rasters by name, for provenance and for telling whether a resumed run has the same."""
+        """The rasters by name, for telling whether a resumed run has the same."""
         return tuple(item.name for item in self.acquisitions)
+
+    @property
+    def described(self) -> tuple[str, ...]:
+        """The rasters for provenance: each by its name, or a line per source where they are many."""
+        if len(self.names) <= _NAMED:
+            return self.names
+        found: dict[str, list[str]] = {}
+        for item in self.acquisitions:
+            found.setdefault(item.source.name, []).append(item.name)
+        return tuple(f"{source}, {listed(names)}" for source, names in found.items())
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the reader warned of, each once."""
+        return tuple(dict.fromkeys(text for item in self.acquisitions for text in item.warnings))
 
 
 def survey(config: PretrainConfig, listener: Listener) -> Survey:
@@ -101,29 +66,48 @@ def survey(config: PretrainConfig, listener: Listener) -> Survey:
 
     Raises InputMissing, NotARaster, NoValidData and what the raster reader raises.
     """
+    scenes = [scene for source in config.sources for scene in _scenes(source)]
     found: list[Acquisition] = []
     damaged: list[str] = []
     empty: NoValidData | None = None
-    total = 0
-    for source in config.sources:
-        scenes = group_polarisations(expand(source.images, {}, source.name, "images"))
-        total += len(scenes)
-        for done, files in enumerate(scenes, 1):
-            listener.raise_if_cancelled()
-            listener.progress(0.02 * done / len(scenes), f"looking at {short_name(files[0])}")
-            try:
-                found += _acquisitions(source, files, config.model.inputs.bands)
-                _require_spacing(found[-1], config)
-            except NotARaster as error:
-                damaged.append(short_name(files[0]))
-                listener.log("warning", f"skipped: {error}")
-                check_damage(damaged, total, config.unreadable, error)
-            except NoValidData as error:
-                empty = error
-                listener.log("warning", f"skipped: {error}")
+    for done, ((_, files), seen) in enumerate(zip(scenes, _seen(scenes, config), strict=True), 1):
+        listener.raise_if_cancelled()
+        listener.progress(0.02 * done / len(scenes), f"looking at {short_name(files[0])}")
+        if isinstance(seen, NotARaster):
+            damaged.append(short_name(files[0]))
+            listener.log("warning", f"skipped: {seen}")
+            check_damage(damaged, len(scenes), config.unreadable, seen)
+        elif isinstance(seen, NoValidData):
+            empty = seen
+            listener.log("warning", f"skipped: {seen}")
+        else:
+            found += seen
     if empty is not None and not found:
         raise empty
-    return Survey(tuple(_grouped(found)), tuple(damaged))
+    return Survey(tuple(into_places(found)), tuple(damaged))
+
+
+def _scenes(source: ImageConfig) -> list[_Scene]:
+    paths = expand_chips(expand(source.images, {}, source.name, "images"), source.m3leo)
+    return [(source, files) for files in group_polarisations(paths)]
+
+
+def _seen(scenes: Sequence[_Scene], config: PretrainConfig) -> Iterator[list[Acquisition] | NotARaster | NoValidData]:
+    """What there is to each scene, in order; looked at by several threads, since files may be far away."""
+
+    def look(scene: _Scene) -> list[Acquisition] | NotARaster | NoValidData:
+        try:
+            found = _acquisitions(*scene, config.model.inputs.bands)
+            _require_spacing(found[-1], config)
+        except (NotARaster, NoValidData) as error:
+            return error
+        return found
+
+    pool = ThreadPoolExecutor(config.run.readers, thread_name_prefix="survey")
+    try:
+        yield from pool.map(look, scenes)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _require_spacing(item: Acquisition, config: PretrainConfig) -> None:
@@ -134,62 +118,45 @@ def _require_spacing(item: Acquisition, config: PretrainConfig) -> None:
         raise SpacingUnsuitable(f"{item.name}: {error.message}", error.hint) from error
 
 
-def check_damage(damaged: Sequence[str], total: int, limit: float, error: SardinoError) -> None:
-    """Raises NotARaster when more than the share `limit` of `total` rasters is damaged."""
-    if len(damaged) > limit * total:
-        raise NotARaster(
-            f"{len(damaged)} of {total} rasters cannot be read, more than the {limit:.0%} that `unreadable` allows; "
-            f"the last: {error.message}",
-            "Repair or leave out these files.",
-        ) from error
-
-
-def same_orbit(first: Acquisition, second: Acquisition) -> bool:
-    """Whether two dates of a place were seen from the same track, as far as names and tags tell.
-
-    Tracks repeat to the minute every twelve days, every six with two satellites (ESA, Sentinel-1 mission description);
-    neighbouring tracks differ in both. Seasons and dates without a day are compared by direction alone.
-    """
-    if first.orbit and second.orbit and first.orbit != second.orbit:
-        return False
-    if len(first.date) < 10 or len(second.date) < 10:
-        return True
-    days = (Day.fromisoformat(first.date[:10]) - Day.fromisoformat(second.date[:10])).days
-    if days % _CYCLE_DAYS not in (0, 1, _CYCLE_DAYS - 1):  # 1 and 5: passes around midnight, by time of day below
-        return False
-    if len(first.date) < 19 or len(second.date) < 19:
-        return days % _CYCLE_DAYS == 0
-    apart = abs(days * 1440 + _minutes(first.date) - _minutes(second.date)) % (_CYCLE_DAYS * 1440)
-    return min(apart, _CYCLE_DAYS * 1440 - apart) <= 2
-
-
-def _minutes(stamp: str) -> float:
-    return int(stamp[11:13]) * 60 + int(stamp[14:16]) + int(stamp[17:19]) / 60
-
-
 def _acquisitions(source: ImageConfig, files: tuple[Path, ...], bands: tuple[BandSpec, ...]) -> list[Acquisition]:
-    """One, or one for each season that the file's bands are named after."""
+    """One, or one for each season that the file's bands are named after, or M3LEO's seasons and orbits."""
+    seasonal = any(band.season for band in bands)
+    if is_chip(files[0]) and not source.bands and not seasonal:
+        return _of_chip(source, files, bands)
     try:
         return [_looked_at(source, files, bands)]
     except BandsMissing:
-        seasonal: list[Acquisition] = []
+        found: list[Acquisition] = []
         for season in SEASONS:
             try:
                 named = tuple(replace(band, season=season) for band in bands)
-                seasonal.append(replace(_looked_at(source, files, named), date=season))
+                found.append(replace(_looked_at(source, files, named), date=season))
             except BandsMissing:
                 continue
-        if not seasonal or any(band.season for band in bands):
+        if not found or seasonal:
             raise
-        return seasonal
+        return found
+
+
+def _of_chip(source: ImageConfig, files: tuple[Path, ...], bands: tuple[BandSpec, ...]) -> list[Acquisition]:
+    """Up to eight: four seasons, ascending and descending."""
+    chip = look_at(files[0])
+    if not chip.shares:
+        raise NoValidData(f"{short_name(files[0])} holds no season with data.", "Leave it out.")
+    notes, told = (f"units: {UNITS}, by the M3LEO band layout",), (chip.warning,)
+    return [
+        Acquisition(source, files, bands, chip.grid, season, orbit, share, UNITS, notes, told,
+                    band_numbers(season, orbit, bands))
+        for (season, orbit), share in chip.shares.items()
+    ]  # fmt: skip
 
 
 def _looked_at(source: ImageConfig, files: tuple[Path, ...], bands: tuple[BandSpec, ...]) -> Acquisition:
     plain = Acquisition(source, files, bands, RasterGrid(1, 1, None, None))  # type: ignore[arg-type]
     with plain.open() as scene:
         date, orbit = scene.tags.get("ACQUISITION_DATE", ""), scene.tags.get("ORBIT", "")
-        share = valid_share(scene)
-        return replace(plain, grid=scene.grid, date=date, orbit=orbit, valid_share=share, notes=scene.notes)
+        known = replace(plain, grid=scene.grid, units=scene.units, notes=scene.notes, warnings=scene.warnings)
+        return replace(known, date=date, orbit=orbit, valid_share=valid_share(scene))
 
 
 def valid_share(scene: Scene) -> float:
@@ -208,14 +175,3 @@ def valid_share(scene: Scene) -> float:
             )
             shares.append(float(scene.read(window)[1].mean()))
     return float(np.mean(shares))
-
-
-def _grouped(found: Sequence[Acquisition]) -> list[Place]:
-    """Acquisitions with the same grid, in the order of their first."""
-    places: dict[object, list[Acquisition]] = {}
-    for item in found:
-        grid = item.grid
-        located: object = id(item) if grid.crs is None else grid.crs.to_wkt()  # without a CRS nothing is known to agree
-        key = id(item.source), located, tuple(grid.transform)[:6], grid.height, grid.width
-        places.setdefault(key, []).append(item)
-    return [Place(tuple(items)) for items in places.values()]

@@ -5,34 +5,59 @@ This is all that --dry-run does.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from sardino_core.contract.errors import SettingInvalid
+from sardino_core.contract.jobs import SCRATCH
 from sardino_core.contract.listener import Listener
-from sardino_core.training.places import Place, Survey, survey
-from sardino_core.training.pretrain_config import PretrainConfig, with_presets
+from sardino_core.contract.model_reader import read_spec, resolve_model
+from sardino_core.contract.model_spec import ModelSpec
+from sardino_core.training.acquisitions import Place
+from sardino_core.training.places import Survey, survey
+from sardino_core.training.pretrain_config import BackboneConfig, PretrainConfig, with_presets
+from sardino_core.training.probe_windows import gather_probe
+
+_SAID = 6  # warnings of the reader
 
 
-def plan(config: PretrainConfig, listener: Listener) -> tuple[PretrainConfig, Survey, int]:
+def plan(config: PretrainConfig, listener: Listener, init: str = SCRATCH) -> tuple[PretrainConfig, Survey, int]:
     """Look at the rasters, say what would be used, and settle what depends on their amount: what --dry-run does.
 
-    Returns the settled configuration, the rasters, and how many windows fit side by side. Raises SardinoError.
+    `init` is a model file to go on from, or `scratch`. Returns the settled configuration, the rasters, and how many
+    windows fit side by side. Raises SardinoError.
     """
     listener.progress(0.0, "finding rasters")
+    if init != SCRATCH:
+        config = going_on_from(config, read_spec(resolve_model(init)))
+        listener.log("info", config.notes[-1])
     found = survey(config, listener)
     windows = count_windows(found.places, config.context_px)
     config, reason = with_presets(config, windows)
     config.spec()  # raises for an impossible network
     for line in (*summary(found, config), reason, f"about {memory_mb(config):.0f} MB of memory for the training step"):
         listener.log("info", line)
+    for line in shortened(found.warnings):
+        listener.log("warning", line)
     require_enough(windows, config.optimiser.batch_size)
-    return config, found, windows
+    return config, replace(found, probe=gather_probe(config, listener)), windows
+
+
+def going_on_from(config: PretrainConfig, spec: ModelSpec) -> PretrainConfig:
+    """With a model to go on from, inputs, backbone and window are that model's, and so is its licence."""
+    attribution = dict.fromkeys(text for text in (config.attribution, spec.attribution) if text)
+    return replace(
+        config,
+        model=BackboneConfig(spec.inputs, spec.backbone, spec.window),
+        licence=config.licence or spec.licence,
+        attribution=" ".join(attribution),
+        notes=(*config.notes, f"goes on from the backbone of {spec.name}"),
+    )
 
 
 def count_windows(places: Sequence[Place], side_px: int) -> int:
     """How many windows of `side_px` pixels fit side by side into the valid data."""
-    return max(1, round(sum(place.valid_px * len(place.acquisitions) for place in places) / side_px**2))
+    return max(1, round(sum(place.valid_px for place in places) / side_px**2))
 
 
 def memory_mb(config: PretrainConfig) -> float:
@@ -60,13 +85,12 @@ def summary(found: Survey, config: PretrainConfig) -> list[str]:
         for place in repeated
         for index in range(len(place.acquisitions))
     )
-    units = Counter(note for item in acquisitions for note in item.notes if note.startswith("units:"))
     lines = [
         f"{len(acquisitions)} rasters of {len(found.places)} places, {_pixels(found) / 1e6:.1f} million valid pixels"
     ]
     if spacing:
         lines.append(f"spacing {spacing[0]:.3g} to {spacing[-1]:.3g} m")
-    lines += [f"{note} ({count} rasters)" for note, count in units.most_common(4)]
+    lines += units_found([item.notes for item in acquisitions])
     lines.append("bands: " + ", ".join(band.key for band in config.model.inputs.bands))
     if repeated:
         lines.append(
@@ -75,6 +99,23 @@ def summary(found: Survey, config: PretrainConfig) -> list[str]:
     if found.unreadable:
         lines.append(f"skipped, cannot be read: {', '.join(found.unreadable[:6])}")
     return lines
+
+
+def units_found(notes: Iterable[Sequence[str]]) -> list[str]:
+    """A line per kind of units among the reader's notes of each raster: they are recognised file by file."""
+    found: dict[str, list[str]] = {}
+    for note in (note for said in notes for note in said if note.startswith("units: ")):
+        found.setdefault(note.removeprefix("units: ").partition(",")[0], []).append(note)
+    lines = [f"{reasons[0]} ({len(reasons)} rasters)" for reasons in found.values() if len(found) == 1]
+    several = ", ".join(f"{len(reasons)} in {units}" for units, reasons in found.items())
+    lines += [f"units differ and are recognised file by file: {several}"] if len(found) > 1 else []
+    return lines + [f"  {reasons[0].removeprefix('units: ')}" for reasons in found.values() if len(found) > 1]
+
+
+def shortened(lines: Sequence[str]) -> list[str]:
+    """A few of many lines, and how many were left out."""
+    left_out = [f"and {len(lines) - _SAID} more like these"] if len(lines) > _SAID else []
+    return [*lines[:_SAID], *left_out]
 
 
 def require_enough(windows: int, batch: int) -> None:
@@ -88,4 +129,4 @@ def require_enough(windows: int, batch: int) -> None:
 
 
 def _pixels(found: Survey) -> float:
-    return sum(place.valid_px * len(place.acquisitions) for place in found.places)
+    return sum(place.valid_px for place in found.places)

@@ -13,6 +13,8 @@ from typing import Any, Literal
 from sardino_core.contract.errors import SettingInvalid
 from sardino_core.contract.jobs import Units
 from sardino_core.contract.model_spec import BackboneSpec, InputSpec, ModelSpec
+from sardino_core.training.chips import ChipConfig
+from sardino_core.training.run_config import Precision, RunConfig
 from sardino_core.training.yaml_config import read_config, require_positive, require_within
 
 
@@ -30,9 +32,10 @@ class ImageConfig:
     """Unlabelled rasters that are read the same way."""
 
     name: str = "images"
-    images: tuple[str, ...] = ()  # globs; VV and VH files of one scene find each other by name
+    images: tuple[str, ...] = ()  # globs; VV and VH files of one scene find each other by name; M3LEO chip folders
     units: Units = "auto"
     bands: dict[str, int] = field(default_factory=dict)
+    m3leo: ChipConfig = field(default_factory=ChipConfig)
     weight: float = 1.0  # how often a place is drawn for its area, relative to the other sources
 
 
@@ -102,20 +105,24 @@ class PretrainOptimiserConfig:
     clip_norm: float = 3.0  # of every parameter tensor by itself, as DINO
     freeze_last_layer: int = 30  # steps in which the prototypes stay as they are; official: the first epoch
     drop_path: float = 0.1  # student alone
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    precision: Precision = "fp32"
     compile: bool = False  # torch.compile; pays on a GPU, takes minutes at the start
 
 
 @dataclass(frozen=True)
-class RunConfig:
-    """How the run goes about it; none of it changes the weights."""
+class ProbeConfig:
+    """Labels that tell, now and then, what the tokens know of land cover. They never touch the training."""
 
-    log_every: int = 10  # steps
-    checkpoint_every: int = 100  # steps
-    picture_every: int = 200  # steps; 0: no pictures
-    tensorboard: bool = True
-    readers: int = 2  # threads
-    memory_mb: int = 1024  # rasters up to this size, as dB in memory, are read once and kept
+    images: tuple[str, ...] = ()  # globs; none: no probe
+    labels: tuple[str, ...] = ()
+    mapping: dict[int, int] = field(default_factory=dict)  # label value -> class; {}: each of WorldCover's codes is one
+    ignore: tuple[int, ...] = (0,)
+    units: Units = "auto"
+    bands: dict[str, int] = field(default_factory=dict)
+    m3leo: ChipConfig = field(default_factory=ChipConfig)
+    every: int = 100  # steps, and at the beginning and the end; 0: only then
+    windows: int = 64  # at most, to fit the probes and as many to score them
+    block_px: int = 256  # side of the blocks that do either; smaller rasters are quartered
 
 
 @dataclass(frozen=True)
@@ -132,7 +139,8 @@ class PretrainConfig:
     head: HeadConfig = HeadConfig()
     loss: DinoConfig = DinoConfig()
     optimiser: PretrainOptimiserConfig = PretrainOptimiserConfig()
-    run: RunConfig = RunConfig()
+    probe: ProbeConfig = field(default_factory=ProbeConfig)
+    run: RunConfig = field(default_factory=RunConfig)
     licence: str = ""
     attribution: str = ""
     limits: str = ""
@@ -221,18 +229,17 @@ def with_presets(config: PretrainConfig, windows: int) -> tuple[PretrainConfig, 
 
 
 def _check(config: PretrainConfig) -> None:
-    optimiser, views, loss, run = config.optimiser, config.views, config.loss, config.run
+    optimiser, views, loss = config.optimiser, config.views, config.loss
     for key, value in {
         "optimiser.steps": optimiser.steps,
         "optimiser.batch_size": optimiser.batch_size,
         "optimiser.lr": optimiser.lr,
         "optimiser.clip_norm": optimiser.clip_norm,
         "loss.student_temperature": loss.student_temperature,
-        "run.log_every": run.log_every,
-        "run.checkpoint_every": run.checkpoint_every,
-        "run.readers": run.readers,
         "head.hidden": config.head.hidden,
         "head.bottleneck": config.head.bottleneck,
+        "probe.windows": config.probe.windows,
+        "probe.block_px": config.probe.block_px,
     }.items():
         require_positive(key, value)
     shares = {f"views.{name}": getattr(views, name) for name in _SHARES}

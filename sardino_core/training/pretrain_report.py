@@ -20,7 +20,10 @@ from sardino_core.training.places import Survey
 from sardino_core.training.pretrain_config import PretrainConfig
 from sardino_core.training.pretrain_schedules import Moment
 from sardino_core.training.pretrain_state import State
+from sardino_core.training.run import Run
 from sardino_core.training.run_log import Picture, false_colour, heat
+from sardino_core.training.tally import take_means
+from sardino_core.training.token_probe import OnlineProbe
 
 _SHOWN = 8  # windows in a picture
 
@@ -35,16 +38,20 @@ def measure(
     listener: Listener,
 ) -> dict[str, float]:
     """A row of the log, with the means since the last one; warns of a collapse."""
-    names = sorted(state.sums)
-    total = crew.sum(torch.tensor([state.sums[name] for name in names], dtype=torch.float64, device=crew.device))
-    sums = dict(zip(names, (total / crew.size).tolist(), strict=True))
-    state.sums.clear()
+    means = take_means(state.sums, crew)
     health = look(lesson.classes, cosines, lesson.tokens, config.loss.student_temperature)
     if told := state.watch.judge(health):
         listener.log("warning", f"step {state.step}: {told}")
-    means = {name: value / sums["steps"] for name, value in sums.items() if name != "steps"}
     schedule = {"lr": now.lr, "weight_decay": now.weight_decay, "momentum": now.momentum}
-    return means | health.row() | schedule | {"skipped": state.skipped.total(), "steps": sums["steps"]}
+    return means | health.row() | schedule | {"skipped": state.skipped.total()}
+
+
+def log_probe(probe: OnlineProbe, state: State, run: Run) -> None:
+    """What the teacher's tokens know of land cover, as columns of the log and in words."""
+    found = probe.look(state.teacher.network)
+    run.row(state.step, found)
+    said = ", ".join(f"{name.removeprefix('probe_').replace('_', ' ')} {value:.3f}" for name, value in found.items())
+    run.listener.log("info", f"step {state.step}, probe of the teacher's tokens: {said}")
 
 
 @torch.no_grad()
@@ -70,7 +77,7 @@ def describe(state: State, config: PretrainConfig, found: Survey) -> ModelSpec:
     if state.watch.collapsed:
         notes.append(f"collapsed in training: {state.watch.collapsed}")
     provenance = ProvenanceSpec(
-        data=found.names,
+        data=found.described,
         steps=state.step,
         seed=config.seed,
         metrics={"collapsed": float(bool(state.watch.collapsed))},
@@ -78,13 +85,6 @@ def describe(state: State, config: PretrainConfig, found: Survey) -> ModelSpec:
         notes=tuple(notes),
     )
     return replace(config.spec(), provenance=provenance)
-
-
-def duration(seconds: float) -> str:
-    """Seconds for people."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _numpy(values: Tensor) -> np.ndarray:

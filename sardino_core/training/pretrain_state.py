@@ -9,9 +9,13 @@ from typing import Any
 
 import torch
 
+from sardino_core.contract.jobs import SCRATCH
+from sardino_core.models.model_file import load_weights, resolve_model
+from sardino_core.models.network import initialise_from
 from sardino_core.training.dino_model import DinoNetwork, student_and_teacher
 from sardino_core.training.dino_step import Centres
 from sardino_core.training.health import Watch
+from sardino_core.training.precision import grad_scaler
 from sardino_core.training.pretrain_config import PretrainConfig
 from sardino_core.training.pretrain_schedules import parameter_groups
 
@@ -31,16 +35,22 @@ class State:
     sums: dict[str, float] = field(default_factory=dict)  # of the losses since the last row of the log
 
 
-def start(config: PretrainConfig, device: torch.device) -> State:
-    """Networks, optimiser and centres at step 0; they depend on the seed alone."""
+def start(config: PretrainConfig, device: torch.device, init: str = SCRATCH) -> State:
+    """Networks, optimiser and centres at step 0; they depend on the seed and the model to go on from alone."""
     masked = config.loss.ibot > 0
     student, teacher = student_and_teacher(config.spec(), config.head, masked, config.optimiser.drop_path, config.seed)
+    if init != SCRATCH:
+        weights = load_weights(resolve_model(init))
+        for network in (student.network, teacher.network):
+            initialise_from(network, weights)
     student, teacher = student.to(device), teacher.to(device)
     if config.optimiser.compile:
         student.compile()
         teacher.compile()
-    optimiser = torch.optim.AdamW(parameter_groups(student), lr=config.optimiser.lr, betas=config.optimiser.betas)
-    scaler = torch.amp.GradScaler(device.type, enabled=config.optimiser.precision == "fp16")
+    optimiser = torch.optim.AdamW(
+        parameter_groups(student), lr=config.optimiser.lr, betas=config.optimiser.betas, fused=True
+    )
+    scaler = grad_scaler(device, config.optimiser.precision)
     centre = torch.zeros(config.head.prototypes, device=device)
     return State(student, teacher, optimiser, scaler, Centres(centre, centre.clone()))
 

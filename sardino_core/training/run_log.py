@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sardino_core.contract.errors import DependencyMissing
+from sardino_core.contract.errors import DependencyMissing, OutputUnwritable
 from sardino_core.models.model_file import write_aside
 
 Picture = NDArray[np.uint8]  # (h, w, 3)
@@ -29,19 +30,27 @@ class RunLog:
         self._events = _events(folder, resume_at) if tensorboard else None
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """Add a row to metrics.csv, and a point to every curve."""
+        """Add a row to metrics.csv, and a point to every curve; a second row of the same step completes the first.
+
+        Raises OutputUnwritable when the disk is full.
+        """
         row = {"step": str(step)} | {name: f"{value:.8g}" for name, value in values.items()}
-        self._rows.append(row)
         unknown = [name for name in row if name not in self._columns]
-        if unknown or not self._written:
-            self._columns += unknown
-            self._rewrite()
+        completes = bool(self._rows) and self._rows[-1]["step"] == row["step"]
+        if completes:
+            self._rows[-1] |= row
         else:
-            with open(self._path, "a", newline="", encoding="utf-8") as file:
-                csv.DictWriter(file, self._columns, lineterminator="\n").writerow(row)
-        if self._events is not None:
-            for name, value in values.items():
-                self._events.add_scalar(name, value, step)
+            self._rows.append(row)
+        with _told(self._path):
+            if unknown or completes or not self._written:
+                self._columns += unknown
+                self._rewrite()
+            else:
+                with open(self._path, "a", newline="", encoding="utf-8") as file:
+                    csv.DictWriter(file, self._columns, lineterminator="\n").writerow(row)
+            if self._events is not None:
+                for name, value in values.items():
+                    self._events.add_scalar(name, value, step)
 
     def _rewrite(self) -> None:
         text = io.StringIO()
@@ -54,13 +63,26 @@ class RunLog:
     def picture(self, step: int, name: str, picture: Picture) -> None:
         """Show a picture under `name`."""
         if self._events is not None:
-            self._events.add_image(name, picture, step, dataformats="HWC")
-            self._events.flush()
+            with _told(self._path):
+                self._events.add_image(name, picture, step, dataformats="HWC")
+                self._events.flush()
 
     def close(self) -> None:
         """Write out what is buffered."""
         if self._events is not None:
-            self._events.close()
+            with suppress(OSError):  # a full disk was told by what was written before
+                self._events.close()
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputUnwritable(
+            f"The log beside {path} cannot be written ({error.strerror}); the last checkpoint is whole.",
+            "Free some space, then resume.",
+        ) from error
 
 
 def false_colour(windows: NDArray[np.float32]) -> Picture:
@@ -68,6 +90,11 @@ def false_colour(windows: NDArray[np.float32]) -> Picture:
     red, green = windows[:, 0], windows[:, min(1, windows.shape[1] - 1)]
     blue = red - green if windows.shape[1] > 1 else red
     return _strip([_bytes(np.stack([r, g, b], axis=-1) / 5 + 0.5) for r, g, b in zip(red, green, blue, strict=True)])
+
+
+def coloured(indices: NDArray[np.int64], colours: NDArray[np.uint8]) -> Picture:
+    """Numbers (n, S, S) side by side, each in its row of `colours` (K, 3)."""
+    return _strip(list(colours[indices]))
 
 
 def heat(maps: NDArray[np.float32], side: int) -> Picture:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
 
 from torch import Tensor, nn
 
+from sardino_core.models.network import Network
 from sardino_core.training.config import OptimiserConfig
 
 _NOT_DECAYED = ("pos_embed", "cls_token", "reg_token")
@@ -26,13 +27,29 @@ def ema_decay(step: int, config: OptimiserConfig) -> float:
     return min(config.ema_decay, (1 + step) / (10 + step))
 
 
+def freeze(network: Network, depth: int, config: OptimiserConfig) -> None:
+    """Set what `optimiser.train` leaves to learn: everything, the topmost blocks and the head, or the head alone.
+
+    Frozen parameters ask for no gradient, so that nothing is recorded for them in the forward pass; frozen blocks are
+    in evaluation mode, without drop path.
+    """
+    lowest = {"full": 0, "partial": max(0, depth + 1 - config.trained_blocks), "frozen": depth + 1}[config.train]
+    network.train()
+    for _, layer, parameter in _layers(network, depth):
+        parameter.requires_grad_(layer >= lowest)
+    for index, block in enumerate(cast("Sequence[nn.Module]", network.backbone.blocks)):
+        block.train(index + 1 >= lowest)
+
+
 def parameter_groups(network: nn.Module, depth: int, config: OptimiserConfig) -> list[dict[str, Any]]:
     """Groups for AdamW with `lr_scale` by depth and `weight_decay` 0 for biases, norms, positions and tokens.
 
     Layer-wise decay after Clark et al. 2020 (ELECTRA, arXiv 2003.10555): scale = decay^(layers above).
     """
     groups: dict[tuple[int, bool], dict[str, Any]] = {}
-    for name, layer, parameter in _trainable(network, depth):
+    for name, layer, parameter in _layers(network, depth):
+        if not parameter.requires_grad:
+            continue
         decayed = parameter.ndim > 1 and not name.endswith(_NOT_DECAYED)
         group = groups.setdefault(
             (layer, decayed),
@@ -46,11 +63,9 @@ def parameter_groups(network: nn.Module, depth: int, config: OptimiserConfig) ->
     return list(groups.values())
 
 
-def _trainable(network: nn.Module, depth: int) -> Iterator[tuple[str, int, Tensor]]:
+def _layers(network: nn.Module, depth: int) -> Iterator[tuple[str, int, Tensor]]:
     """Name, layer (0 the embedding, 1 to depth the blocks, depth + 1 the head) and parameter."""
     for name, parameter in network.named_parameters():
-        if not parameter.requires_grad:
-            continue
         if name.startswith("backbone.blocks."):
             yield name, int(name.split(".")[2]) + 1, parameter
         elif name.startswith("backbone.norm."):

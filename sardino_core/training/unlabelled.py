@@ -7,23 +7,22 @@ run was resumed in between, makes no difference.
 from __future__ import annotations
 
 import math
-import threading
-from collections import Counter, OrderedDict, deque
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sardino_core.contract.errors import NotARaster, NoValidData
-from sardino_core.raster.grid import PixelWindow
+from sardino_core.raster.grid import PixelWindow, RasterGrid
 from sardino_core.raster.resampling import cell_size, resample_backscatter, resampling_matrix
 from sardino_core.raster.scene import Scene
-from sardino_core.training.places import Acquisition, Place, Survey, check_damage
+from sardino_core.training.acquisitions import Acquisition, Place
+from sardino_core.training.places import Survey
 from sardino_core.training.pretrain_config import PretrainConfig
+from sardino_core.training.read_ahead import ReadAhead
+from sardino_core.training.sources import check_damage
 
 OPEN_SCENES = 40  # per thread, two or three files each; macOS allows 256 files
 _PATIENCE = 500  # windows skipped in a row before the data are said to have nothing to offer
@@ -72,7 +71,7 @@ class WindowSampler:
     def __init__(self, found: Survey, config: PretrainConfig) -> None:
         """Raises NoValidData when there is no valid pixel at all."""
         self._places, self._config = found.places, config
-        weights = np.array([p.valid_px * len(p.acquisitions) * p.acquisitions[0].source.weight for p in self._places])
+        weights = np.array([p.valid_px * p.acquisitions[0].source.weight for p in self._places])
         if not weights.sum() > 0:
             raise NoValidData(
                 "None of the rasters has valid pixels where it was looked at.", "Check their nodata value and units."
@@ -88,15 +87,15 @@ class WindowSampler:
         for _ in range(_PATIENCE):
             place = self._places[rng.choice(len(self._places), p=self._chances)]
             index = int(rng.integers(len(place.acquisitions)))
-            window = self._window(place, rng)
-            partners = place.partners(index, self._dates)
-            second = partners[int(rng.integers(len(partners)))] if partners else index
             item = first = place.acquisitions[index]
+            window = self._window(first.grid, rng)
+            partners = place.partners(index, self._dates, window)
+            second = place.acquisitions[partners[int(rng.integers(len(partners)))]] if partners else first
             try:
                 views = [self._view(store, item, window)] * self.dates
-                if second != index:
-                    item = place.acquisitions[second]
-                    views[1] = self._view(store, item, window)
+                if moved := first.shown_by(window, second) if second is not first else None:
+                    item = second
+                    views[1] = self._view(store, item, moved)
             except NotARaster as error:
                 skipped[f"{item.name} cannot be read"] += 1
                 self._damaged[item.name] = None
@@ -115,9 +114,9 @@ class WindowSampler:
     def _partners(self, place: Place) -> bool:
         return any(place.partners(index, self._dates) for index in range(len(place.acquisitions)))
 
-    def _window(self, place: Place, rng: np.random.Generator) -> PixelWindow:
+    def _window(self, grid: RasterGrid, rng: np.random.Generator) -> PixelWindow:
         """A square at a random scale around the context's; a small raster is not shrunk beyond what it has."""
-        config, grid = self._config, place.grid
+        config = self._config
         low, high = config.views.zoom
         patch = config.model.backbone.patch
         base = cell_size(grid.spacing_m, config.model.inputs.spacing_m, patch) / patch
@@ -140,7 +139,7 @@ class WindowSampler:
         return resample_backscatter(db, valid, resampling_matrix(side, wanted))
 
 
-class Loader:
+class Loader(ReadAhead[PixelStore, tuple[int, int, int], Chunk]):
     """Chunks of windows in order, read ahead by threads while the network works."""
 
     def __init__(self, found: Survey, config: PretrainConfig) -> None:
@@ -148,10 +147,7 @@ class Loader:
         self.sampler = WindowSampler(found, config)
         self._config = config
         self._kept = _kept(found, config)
-        self._local = threading.local()
-        self._stores: list[PixelStore] = []
-        self._pool = ThreadPoolExecutor(config.run.readers, thread_name_prefix="windows")
-        self._ahead: deque[tuple[tuple[int, int], Future[Chunk]]] = deque()
+        super().__init__(lambda: PixelStore(self._kept), self._chunk, config.run.readers)
 
     @property
     def in_memory(self) -> bool:
@@ -160,48 +156,21 @@ class Loader:
 
     def chunk(self, plan: Sequence[tuple[int, int]], position: int, count: int) -> Chunk:
         """The chunk (step, part) at `position` of the plan, `count` windows; the following ones are started."""
-        ahead = plan[position : position + 1 + self._config.run.readers]
-        if not self._ahead or self._ahead[0][0] != ahead[0]:
-            self._drop()
-        for key in ahead[len(self._ahead) :]:
-            self._ahead.append((key, self._pool.submit(self._load, *key, count)))
-        return self._ahead.popleft()[1].result()
+        return self.get([(*key, count) for key in plan[position : position + 1 + self.threads]], 0)
 
-    def close(self) -> None:
-        """Stop reading and close all files."""
-        self._drop()
-        self._pool.shutdown(wait=True)
-        for store in self._stores:
-            store.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _load(self, step: int, part: int, count: int) -> Chunk:
-        if not hasattr(self._local, "store"):
-            self._local.store = PixelStore(self._kept)
-            self._stores.append(self._local.store)
+    def _chunk(self, store: PixelStore, key: tuple[int, int, int]) -> Chunk:
+        step, part, count = key
         skipped: Counter[str] = Counter()
         drawn = []
         for number in range(part * count, (part + 1) * count):
             rng = np.random.default_rng([self._config.seed, step, number])
-            drawn.append(self.sampler.draw(self._local.store, rng, skipped))
+            drawn.append(self.sampler.draw(store, rng, skipped))
         return Chunk(
             np.stack([pixels[0] for pixels, _ in drawn]),
             np.stack([pixels[1] for pixels, _ in drawn]),
             tuple(origin for _, origin in drawn),
             skipped,
         )
-
-    def _drop(self) -> None:
-        for _, future in self._ahead:
-            future.cancel()
-        self._ahead.clear()
 
 
 def _kept(found: Survey, config: PretrainConfig) -> dict[Acquisition, Pixels]:

@@ -12,9 +12,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from sardino_core.contract.header import read_header
 from sardino_core.contract.model_spec import InputSpec, ModelSpec
 from sardino_core.models import weights_import
-from sardino_core.models.header import read_header
 from sardino_core.models.model_file import load_weights, read_spec
 from sardino_core.models.network import build
 from sardino_core.models.weights_import import Imported, ImportOptions, import_weights

@@ -25,9 +25,9 @@ from sardino_core.training.pretrain_config import (
     ImageConfig,
     PretrainConfig,
     PretrainOptimiserConfig,
-    RunConfig,
     ViewConfig,
 )
+from sardino_core.training.run_config import RunConfig
 
 UTM = CRS.from_epsg(32633)
 CLASSES = (ClassSpec(80, "water", "#0064c8"), ClassSpec(10, "trees", "#006400"), ClassSpec(30, "low", "#ffff4c"))
@@ -88,6 +88,7 @@ def config(
         "augment": AugmentConfig(zoom=(1.0, 1.0)),
         "optimiser": OptimiserConfig(steps=steps, batch_size=4, warm_up=2, lr=2e-3),
         "validation": ValidationConfig(every=1000, block_px=48, margin_px=4),
+        "run": RunConfig(checkpoint_every=1000, picture_every=0, tensorboard=False),
     }
     return FinetuneConfig(**(settings | changes))
 

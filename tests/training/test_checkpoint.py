@@ -26,6 +26,7 @@ def test_what_was_saved_comes_back_bit_for_bit(tmp_path):
         ({**SETTINGS, "seed": 1}, "seed was 0 and is 1"),
         ({**SETTINGS, "optimiser": {"lr": 0.2, "betas": [0.9, 0.95]}}, "optimiser.lr was 0.1 and is 0.2"),
         ({**SETTINGS, "rasters": ["a", "b"]}, "rasters was"),
+        ({**SETTINGS, "rasters": ["b"]}, 'rasters[0] was "a" and is "b"'),
         ({**SETTINGS, "new": 1}, "new was null and is 1"),
     ],
 )

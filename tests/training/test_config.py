@@ -35,6 +35,12 @@ def test_overrides_reach_nested_values_lists_and_yaml_types():
         ("name.inner.most=1", "name.inner.most"),
         ("augment.zoom=[2, 1]", "augment.zoom[0]"),
         ("sources.0.hold_out=1.5", "sources[0].hold_out"),
+        ("label_fraction=0", "label_fraction is 0"),
+        ("loss.focal_gamma=-1", "loss.focal_gamma"),
+        ("loss.class_weights={7: 2.0}", "loss.class_weights names 7"),
+        ("optimiser.train=some", "optimiser.train"),
+        ("optimiser.micro_batch=5", "optimiser.micro_batch"),
+        ("run.log_every=0", "run.log_every"),
         ("steps", "key=value"),
     ],
 )

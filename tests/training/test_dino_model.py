@@ -18,7 +18,7 @@ def network(architecture: str = "vit_tiny", registers: int = 1) -> DinoNetwork:
     return DinoNetwork(config.spec(), HEAD, masked=True).eval()
 
 
-@pytest.mark.parametrize("architecture", ["vit_tiny", "vit_tiny_dinov2"])
+@pytest.mark.parametrize("architecture", ["vit_tiny", "vit_tiny_dinov2", "vit_tiny_dinov3"])
 def test_crops_of_several_sizes_in_one_pass_equal_one_by_one(architecture):
     net = network(architecture)
     crops = [torch.randn(3, 2, 32, 32), torch.randn(5, 2, 16, 16)]

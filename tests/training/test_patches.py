@@ -2,89 +2,129 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from sardino_core.contract.errors import AreaOutside, InputMissing, NoValidData, SettingInvalid
+from sardino_core.contract.errors import (
+    AreaOutside,
+    BandsMissing,
+    InputMissing,
+    NotARaster,
+    NoValidData,
+    SettingInvalid,
+)
+from sardino_core.contract.listener import Listener
+from sardino_core.training.label_blocks import take_census
 from sardino_core.training.patches import Patch, PatchSampler, resample_patch, validation_windows
+from sardino_core.training.run_config import RunConfig
 from sardino_core.training.sources import SceneStore, group_polarisations
 from tests.training.rasters import config, lake, write
 
 
+@contextmanager
+def sampling(settings):
+    """The store, the census and a sampler of a configuration."""
+    with SceneStore(settings) as store:
+        census = take_census(store, settings, Listener())
+        yield store, census, PatchSampler(census, settings)
+
+
 def test_windows_come_with_labels_that_fit_the_image(tmp_path):
     settings = config(*lake(tmp_path))
-    with SceneStore(settings) as store:
-        sampler = PatchSampler(store, settings)
+    with sampling(settings) as (store, _, sampler):
         rng = np.random.default_rng(0)
-        patches = [sampler.draw(rng) for _ in range(20)]
+        patches = [sampler.draw(store, rng, Counter())[0] for _ in range(20)]
         water = store.sets.number([80])
     for patch in patches:
         assert patch.backscatter_db.shape == (2, 32, 32)
         known = patch.target > 0
         darker = patch.backscatter_db[0] < -14.5
         assert (darker == (patch.target == water))[known].mean() > 0.97
-    assert sampler.drawn.total() == 20
 
 
-def test_held_out_labels_never_train(tmp_path):
-    settings = config(*lake(tmp_path), least_labelled=0.0)
-    with SceneStore(settings) as store:
-        (scene,) = store.scenes
+@pytest.mark.parametrize("fraction", [1.0, 0.3])
+def test_held_out_labels_never_train_nor_do_those_that_were_not_chosen(tmp_path, fraction):
+    settings = config(*lake(tmp_path), least_labelled=0.0, label_fraction=fraction)
+    with sampling(settings) as (store, census, sampler):
+        (item,), (scene,) = census.training, store.scenes
         trained = np.zeros((96, 96), bool)
-        sampler = PatchSampler(store, settings)
-        rows_cols = []
-        read = store.read
-
-        def spy(scene, window):
-            rows_cols.append(window)
-            return read(scene, window)
-
-        store.read = spy
         rng = np.random.default_rng(0)
-        for _ in range(60):
-            patch = sampler.draw(rng)
-            trained[rows_cols[-1].rows, rows_cols[-1].cols] |= patch.target > 0
-        held_out = scene.split.validates(scene.grid.full)
-    assert held_out.any()
-    assert not (trained & held_out).any()
-    assert trained.mean() > 0.5
+        for _ in range(200):
+            patch, origin = sampler.draw(store, rng, Counter())
+            row, col = map(int, re.fullmatch(r".* at row (\d+), column (\d+)", origin).groups())
+            trained[row : row + 32, col : col + 32] |= patch.target > 0
+        allowed = scene.split.trains(scene.grid.full) & item.used(scene.grid.full)
+    assert not (trained & ~allowed).any()
+    assert trained.sum() > 0.95 * allowed.sum()
+
+
+def test_few_labels_in_a_large_raster_are_found_at_once(tmp_path):
+    scene, labels = lake(tmp_path, 640, 640)
+    values = np.zeros((640, 640), np.uint8)
+    values[500:520, 70:90] = 10
+    write(labels, values, nodata=0)
+    skipped = Counter()
+    with sampling(config(scene, labels, source={"hold_out": 0.0})) as (store, _, sampler):
+        rng = np.random.default_rng(0)
+        patches = [sampler.draw(store, rng, skipped)[0] for _ in range(50)]
+    assert all((patch.target > 0).mean() >= 0.05 for patch in patches)
+    assert skipped.total() < 50
 
 
 def test_windows_without_data_or_labels_are_skipped_and_counted(tmp_path):
     scene, labels = lake(tmp_path, 64, 256)
     db = np.full((2, 64, 256), np.nan, np.float32)
-    db[:, :, :64] = -10 + np.random.default_rng(0).normal(0, 2, (2, 64, 64))
+    db[:, :, 60:76] = -10 + np.random.default_rng(0).normal(0, 2, (2, 64, 16))
     db[1] -= 6
     write(scene, db, names=("VV", "VH"))
-    values = np.zeros((64, 256), np.uint8)
-    values[:40, :64] = 10
-    write(labels, values, nodata=0)
-    settings = config(scene, labels, source={"hold_out": 0.0})
-    with SceneStore(settings) as store:
-        sampler = PatchSampler(store, settings)
+    settings = config(scene, labels, source={"hold_out": 0.0}, least_valid=0.4)
+    skipped = Counter()
+    with sampling(settings) as (store, _, sampler):
         rng = np.random.default_rng(0)
         for _ in range(10):
-            patch = sampler.draw(rng)
+            patch, _ = sampler.draw(store, rng, skipped)
             assert patch.valid.mean() >= settings.least_valid
-    assert sampler.skipped["images: too little valid data"] > 0
-    assert sampler.drawn["images"] == 10
+    assert skipped["images: too little valid data"] > 0
+
+
+def test_a_scene_that_breaks_during_the_run_is_named_and_skipped_until_there_are_too_many(tmp_path):
+    for number in range(3):
+        lake(tmp_path / f"p{number}", seed=number)
+    pattern = tmp_path / "p*" / "scene.tif", tmp_path / "p*" / "labels.tif"
+    settings = config(*pattern, run=RunConfig(memory_mb=0), unreadable=0.4)
+    skipped = Counter()
+    with sampling(settings) as (store, _, sampler):
+        for number, limit in ((1, None), (2, "2 of 3 rasters cannot be read")):
+            broken = tmp_path / f"p{number}" / "scene.tif"
+            broken.write_bytes(broken.read_bytes()[:5000])
+            again = store.twin()
+            rng = np.random.default_rng(0)
+            with again, pytest.raises(NotARaster, match=limit) if limit else nullcontext():
+                for _ in range(20):
+                    sampler.draw(again, rng, skipped)
+    assert skipped["p1/scene.tif cannot be read"] > 0
 
 
 def test_a_source_without_any_usable_window_is_an_error_that_says_so(tmp_path):
     scene, labels = lake(tmp_path)
-    write(labels, np.zeros((96, 96), np.uint8), nodata=0)
-    settings = config(scene, labels)
-    with SceneStore(settings) as store, pytest.raises(NoValidData, match="too few labels"):
-        PatchSampler(store, settings).draw(np.random.default_rng(0))
+    values = np.zeros((96, 96), np.uint8)
+    values[40, 40] = 10
+    write(labels, values, nodata=0)
+    settings = config(scene, labels, source={"hold_out": 0.0})
+    with sampling(settings) as (store, _, sampler), pytest.raises(NoValidData, match="too few labels"):
+        sampler.draw(store, np.random.default_rng(0), Counter())
 
 
 @pytest.mark.parametrize("size", [(20, 27), (100, 20), (1, 1)])
 def test_rasters_smaller_than_a_window_are_mirrored_without_labels_in_the_mirror(tmp_path, size):
     settings = config(*lake(tmp_path, *size), source={"hold_out": 0.0}, least_labelled=0.0)
-    with SceneStore(settings) as store:
-        patch = PatchSampler(store, settings).draw(np.random.default_rng(0))
+    with sampling(settings) as (store, _, sampler):
+        patch, _ = sampler.draw(store, np.random.default_rng(0), Counter())
     height, width = min(size[0], 32), min(size[1], 32)
     assert patch.valid.all()
     assert (patch.target[:height, :width] > 0).all()
@@ -99,7 +139,10 @@ def test_every_validation_label_belongs_to_exactly_one_window(tmp_path, height, 
     settings = config(*lake(tmp_path, height, width), source={"hold_out": 1.0})
     with SceneStore(settings) as store:
         windows = list(validation_windows(store, settings))
+        shared = [list(validation_windows(store, settings, rank, 2)) for rank in (0, 1)]
     assert sum(int((window.target > 0).sum()) for window in windows) == height * width
+    assert sum(int((window.target > 0).sum()) for part in shared for window in part) == height * width
+    assert abs(len(shared[0]) - len(shared[1])) <= 1
 
 
 def test_scaling_a_window_keeps_mean_power_and_labels_in_place():
@@ -141,3 +184,22 @@ def test_missing_files_missing_paths_and_labels_elsewhere_are_named(tmp_path):
     far = write(tmp_path / "far.tif", np.ones((96, 96), np.uint8), crs=None, nodata=0)
     with pytest.raises(AreaOutside, match=r"overlaps scene\.tif"):
         SceneStore(config(scene, far))
+
+
+def test_a_scene_with_other_bands_is_named(tmp_path):
+    _, labels = lake(tmp_path)
+    db = np.random.default_rng(0).normal(-10, 2, (2, 96, 96)).astype(np.float32)
+    write(tmp_path / "scene_horizontal.tif", db, names=("HH", "HV"))
+    with pytest.raises(BandsMissing, match=r"scene_horizontal\.tif"):
+        SceneStore(config(tmp_path / "scene*.tif", labels))
+
+
+def test_scenes_in_different_units_are_brought_to_db_each_by_itself(tmp_path):
+    _, labels = lake(tmp_path)
+    db = np.random.default_rng(0).normal(-10, 2, (2, 96, 96)).astype(np.float32)
+    db[1] -= 6.5
+    write(tmp_path / "scene_power.tif", 10 ** (db / 10), names=("VV", "VH"))
+    with SceneStore(config(tmp_path / "scene*.tif", labels)) as store:
+        _, second = store.scenes
+        assert [scene.notes[0].split(",")[0] for scene in store.scenes] == ["units: db", "units: power"]
+        assert np.allclose(store.read(second, second.grid.full)[0], db, atol=1e-3)

@@ -17,12 +17,13 @@ from sardino_core.contract.errors import (
     SpacingUnsuitable,
 )
 from sardino_core.contract.listener import Listener
-from sardino_core.raster.grid import RasterGrid
-from sardino_core.training.places import Acquisition, same_orbit, survey
-from sardino_core.training.planning import count_windows, require_enough
-from sardino_core.training.pretrain_config import ImageConfig, RunConfig, ViewConfig
+from sardino_core.raster.grid import PixelWindow
+from sardino_core.training.places import survey
+from sardino_core.training.planning import count_windows, plan, require_enough
+from sardino_core.training.pretrain_config import RunConfig, ViewConfig
 from sardino_core.training.unlabelled import Loader, PixelStore, WindowSampler
-from tests.training.rasters import INPUTS, UTM, places, pretrain_config, write
+from tests.training.rasters import places, pretrain_config, write
+from tests.training.runs import Ear
 
 FROM_DISK = RunConfig(memory_mb=0, tensorboard=False)
 
@@ -36,11 +37,6 @@ def noise(folder: Path, name: str, level: float = -10.0, side: int = 96, seed: i
 def look(images: Path | str, **changes):
     config = pretrain_config(images, **changes)
     return survey(config, Listener()), config
-
-
-def at(date: str, orbit: str = "") -> Acquisition:
-    grid = RasterGrid(10, 10, Affine.identity(), UTM)
-    return Acquisition(ImageConfig(), (Path("x"),), INPUTS.bands, grid, date, orbit)
 
 
 def test_dates_on_one_grid_make_one_place_and_share_windows(tmp_path):
@@ -64,26 +60,6 @@ def test_seasons_within_one_file_are_dates(tmp_path):
     found, _ = look(tmp_path / "year.tif")
     assert [item.date for item in found.places[0].acquisitions] == ["winter", "summer"]
     assert found.places[0].partners(0, "same-orbit") == [1]
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "same"),
-    [
-        (at("2020-06-01"), at("2020-06-13"), True),
-        (at("2020-06-01"), at("2020-06-07"), True),
-        (at("2020-06-01"), at("2020-06-04"), False),
-        (at("2020-06-01", "ascending"), at("2020-06-13", "descending"), False),
-        (at("2020-06-01T05:20:10"), at("2020-06-13T05:20:11"), True),
-        (at("2020-06-01T05:20:10"), at("2020-06-13T17:01:00"), False),
-        (at("2020-06-01T23:59:40"), at("2020-06-14T00:00:20"), True),
-        (at("2020-06-01T05:20:10"), at("2020-06-02T05:12:00"), False),
-        (at("summer"), at("winter"), True),
-        (at("2020-06"), at("2020-07"), True),
-    ],
-)
-def test_tracks_repeat_every_six_days_to_the_minute(first, second, same):
-    assert same_orbit(first, second) == same
-    assert same_orbit(second, first) == same
 
 
 @pytest.mark.parametrize("memory_mb", [0, 100])
@@ -167,6 +143,74 @@ def test_rasters_smaller_than_a_window_are_mirrored(tmp_path):
     found, config = look(tmp_path / "small.tif", run=FROM_DISK, views=ViewConfig(zoom=(1.0, 1.0), local_size=16))
     with Loader(found, config) as loader:
         assert loader.chunk([(0, 0)], 0, 2).backscatter_db.shape == (2, 1, 2, 48, 48)
+
+
+def test_files_shifted_by_whole_pixels_give_views_of_the_same_ground(tmp_path):
+    rng = np.random.default_rng(3)
+    ground = (-12 + rng.normal(0, 2, (2, 160, 160)) + np.array([0, -6.5])[:, None, None]).astype(np.float32)
+    for day, (row, col) in ((5, (0, 0)), (17, (24, 10))):
+        place = Affine(10, 0, 500_000 + 10 * col + 1e-4, 0, -10, 5_000_000 - 10 * row)  # and a little rounding
+        write(
+            tmp_path / f"s1_202006{day:02d}.tif", ground[:, row : row + 120, col : col + 120], place, names=("VV", "VH")
+        )
+    found, config = look(tmp_path / "*.tif", run=FROM_DISK)
+    assert [item.origin for item in found.places[0].acquisitions] == [(0, 0), (24, 10)]
+    sampler, store, paired = WindowSampler(found, config), PixelStore({}), 0
+    for seed in range(30):
+        (db, _), origin = sampler.draw(store, np.random.default_rng(seed), Counter())
+        assert np.array_equal(db[0], db[1]), origin  # the same ground, or one date twice where the other has none
+        paired += sampler.dates == 2
+    assert paired == 30
+    first, second = found.places[0].acquisitions
+    assert first.shown_by(PixelWindow(24, 10, 30, 30), second) == PixelWindow(0, 0, 30, 30)
+    assert first.shown_by(PixelWindow(23, 10, 30, 30), second) is None
+    assert second.shown_by(PixelWindow(90, 0, 30, 30), first) is None
+
+
+def test_units_are_recognised_file_by_file_and_said(tmp_path):
+    for number in range(5):
+        noise(tmp_path, f"s{number}.tif", seed=number)
+    for number in range(5, 7):
+        db = np.random.default_rng(number).normal(-10, 1.5, (2, 96, 96)) - np.array([0, 6.5])[:, None, None]
+        write(tmp_path / f"s{number}_power.tif", (10 ** (db / 10)).astype(np.float32), names=("VV", "VH"))
+    ear = Ear()
+    _, found, _ = plan(pretrain_config(tmp_path / "*.tif"), ear)
+    assert any("units differ and are recognised file by file: 5 in db, 2 in power" in line for line in ear.said)
+    assert sum("  power, by" in line for line in ear.said) == 1
+    for item in found.acquisitions:
+        with item.open() as scene:
+            assert np.median(scene.read(scene.grid.full)[0][0]) == pytest.approx(-10, abs=0.5)
+
+
+def test_a_file_without_the_bands_is_named(tmp_path):
+    noise(tmp_path, "both.tif")
+    one = np.random.default_rng(0).normal(-9, 1, (1, 64, 64)).astype(np.float32)
+    write(tmp_path / "only_vv.tif", one, names=("VV",))
+    with pytest.raises(BandsMissing, match=r"only_vv\.tif holds VV only; .* needs VV and VH"):
+        look(tmp_path / "*.tif")
+
+
+def test_a_truncated_file_is_named_skipped_and_counted_in_the_middle_of_an_epoch(tmp_path):
+    noise(tmp_path, "good.tif", side=400)
+    whole = noise(tmp_path, "cut.tif", side=400, seed=1)
+    found, config = look(tmp_path / "*.tif", run=FROM_DISK, unreadable=0.5)
+    whole.write_bytes(whole.read_bytes()[:600_000])  # of 1.3 MB
+    with Loader(found, config) as loader:
+        chunk = loader.chunk([(0, 0)], 0, 200)
+    assert chunk.skipped[f"{tmp_path.name}/cut.tif cannot be read"] > 0
+    assert len(chunk.origins) == 200
+    strict = replace(config, unreadable=0.2)
+    told = r"1 of 2 rasters cannot be read, more than the 20%.*cut\.tif"
+    with pytest.raises(NotARaster, match=told), Loader(found, strict) as loader:
+        loader.chunk([(0, 0)], 0, 200)
+
+
+def test_many_rasters_are_told_by_their_source(tmp_path):
+    noise(tmp_path, "a.tif", side=32)
+    found, _ = look(tmp_path / "a.tif")
+    assert found.described == found.names == (f"{tmp_path.name}/a.tif",)
+    many = replace(found, places=found.places * 300)
+    assert many.described == (f"images, 300 scenes: {tmp_path.name}/a.tif to {tmp_path.name}/a.tif",)
 
 
 def test_a_file_that_fails_in_the_middle_is_counted_by_name_and_the_rest_goes_on(tmp_path, monkeypatch):

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import os
 import signal
-import socket
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +12,6 @@ import pytest
 import torch
 
 from sardino_core.contract.errors import Cancelled, SettingInvalid
-from sardino_core.contract.listener import Listener
 from sardino_core.models.model_file import load_weights, read_spec
 from sardino_core.models.predictor import load_predictor
 from sardino_core.training.config import OptimiserConfig
@@ -27,21 +21,12 @@ from sardino_core.training.pretrain import pretrain
 from sardino_core.training.pretrain_config import (
     DinoConfig,
     PretrainConfig,
-    RunConfig,
     load_pretrain_config,
 )
-from sardino_core.training.yaml_config import dump_config
+from sardino_core.training.run_config import RunConfig
 from tests.training.rasters import config as finetune_config
 from tests.training.rasters import lake, places, pretrain_config
-
-ROOT = Path(__file__).resolve().parents[2]
-CHILD = """
-import sys
-from sardino_core.training import pretrain
-from sardino_core.training.pretrain_config import load_pretrain_config
-pretrain.export_onnx = lambda model: model  # takes longer than the rest
-print(pretrain.pretrain(load_pretrain_config(sys.argv[1]), sys.argv[2], resume="--resume" in sys.argv).outputs)
-"""
+from tests.training.runs import PRETRAIN, Ear, checkpoint, child, column, crew_of_two, same, wait_for
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -59,16 +44,6 @@ def unexported(monkeypatch):
     monkeypatch.setattr("sardino_core.training.pretrain.export_onnx", lambda model: model)
 
 
-class Ear(Listener):
-    """Keeps what is said."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def log(self, level: str, message: str) -> None:
-        self.said.append(f"{level}: {message}")
-
-
 @pytest.fixture(scope="module")
 def images(tmp_path_factory) -> str:
     return str(places(tmp_path_factory.mktemp("places")) / "*.tif")
@@ -76,38 +51,6 @@ def images(tmp_path_factory) -> str:
 
 def steps(config: PretrainConfig, count: int, **changes) -> PretrainConfig:
     return replace(config, optimiser=replace(config.optimiser, steps=count, **changes))
-
-
-def column(folder: Path, name: str) -> list[float]:
-    with open(folder / "metrics.csv", newline="") as file:
-        return [float(row[name]) for row in csv.DictReader(file)]
-
-
-def child(config: PretrainConfig, folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-    folder.parent.mkdir(exist_ok=True)
-    path = folder.parent / f"{folder.name}.yaml"
-    path.write_text(dump_config(config))
-    command = [sys.executable, "-c", CHILD, str(path), str(folder), *arguments]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1", **environment}, **pipes)
-
-
-def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
-    for _ in range(1200):
-        if path.exists() or process.poll() is not None:
-            return
-        time.sleep(0.05)
-
-
-def same(first: Path, second: Path) -> bool:
-    a, b = (torch.load(folder / "checkpoint.pt", weights_only=True)["state"] for folder in (first, second))
-    return all(
-        torch.equal(value, b[part][name]) for part in ("student", "teacher") for name, value in a[part].items()
-    ) and all(
-        torch.equal(value, b["optimiser"]["state"][key][name])
-        for key, entries in a["optimiser"]["state"].items()
-        for name, value in entries.items()
-    )
 
 
 @pytest.fixture(scope="module")
@@ -156,14 +99,14 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(images, ru
 @pytest.mark.usefixtures("unexported")
 def test_a_killed_run_goes_on_bit_for_bit(images, tmp_path):
     config = steps(pretrain_config(images, run=RunConfig(1, 1, 0, tensorboard=False)), 40)
-    process = child(config, tmp_path / "killed")
+    process = child(PRETRAIN, config, tmp_path / "killed")
     wait_for(tmp_path / "killed" / "checkpoint.pt", process)
     time.sleep(0.2)
     process.kill()
     process.communicate()
-    reached = torch.load(tmp_path / "killed" / "checkpoint.pt", weights_only=True)["state"]["step"]
+    reached = checkpoint(tmp_path / "killed")["step"]
     assert 0 < reached < 40, "the run was over before it was killed"
-    resumed = child(config, tmp_path / "killed", "--resume")
+    resumed = child(PRETRAIN, config, tmp_path / "killed", "--resume")
     pretrain(config, tmp_path / "whole")
     assert resumed.wait() == 0, resumed.communicate()
     assert same(tmp_path / "killed", tmp_path / "whole")
@@ -173,13 +116,13 @@ def test_a_killed_run_goes_on_bit_for_bit(images, tmp_path):
 
 def test_sigterm_saves_a_checkpoint_and_exits_0(images, tmp_path):
     config = steps(pretrain_config(images, run=RunConfig(1, 10_000, 0, tensorboard=False)), 5000)
-    process = child(config, tmp_path / "out")
+    process = child(PRETRAIN, config, tmp_path / "out")
     wait_for(tmp_path / "out" / "metrics.csv", process)
     process.send_signal(signal.SIGTERM)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "checkpoint.pt" in output
-    assert 0 < torch.load(tmp_path / "out" / "checkpoint.pt", weights_only=True)["state"]["step"] < 5000
+    assert 0 < checkpoint(tmp_path / "out")["step"] < 5000
     assert not (tmp_path / "out" / "model.safetensors").exists()
 
 
@@ -188,16 +131,7 @@ def test_two_processes_equal_one_that_accumulates(images, tmp_path):
     config = steps(pretrain_config(images), 4, micro_batch=2, lr=1e-4)
     config = replace(config, run=RunConfig(1, 10_000, 0, tensorboard=False))
     pretrain(config, tmp_path / "one")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    crew = [
-        child(config, tmp_path / "two", MASTER_ADDR="127.0.0.1", MASTER_PORT=port, WORLD_SIZE="2", RANK=rank,
-              LOCAL_RANK=rank)
-        for rank in "01"
-    ]  # fmt: skip
-    ends = [process.communicate(timeout=90) for process in crew]
-    assert [process.returncode for process in crew] == [0, 0], ends
+    crew_of_two(PRETRAIN, config, tmp_path / "two")
     assert column(tmp_path / "two", "loss") == pytest.approx(column(tmp_path / "one", "loss"), abs=1e-5)
     one, two = (
         load_weights(tmp_path / "one" / "model.safetensors"),

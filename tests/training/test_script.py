@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.training.rasters import lake
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "train.py"
 FINETUNE = ["finetune", "--config", "finetune-tiny", "--init", "scratch"]
@@ -33,6 +36,7 @@ def test_help_names_the_commands_and_imports_nothing_heavy(tmp_path):
     [
         ([*FINETUNE, "--images", "no*.tif", "--labels", "no*.tif", "optimiser.stepz=3", "--out", "run"], "'stepz'"),
         ([*FINETUNE, "--images", "no*.tif", "--labels", "no*.tif", "--out", "run"], "no*.tif"),
+        ([*FINETUNE, "--images", "a", "--labels", "b", "--out", "run", "--label-fraction", "2"], "label_fraction is 2"),
         (["evaluate", "--model", "no.safetensors", "--images", "a", "--labels", "b", "--out", "run"], "no.safetensors"),
     ],
 )
@@ -43,6 +47,26 @@ def test_what_is_wrong_is_one_line_and_status_1(tmp_path, arguments, named):
     assert len(found.stderr.splitlines()) == 1
     assert named in found.stderr
     assert not (tmp_path / "run" / "model.safetensors").exists()
+
+
+def test_a_dry_run_says_what_would_be_used_and_writes_nothing(tmp_path):
+    lake(tmp_path, 256, 256)
+    found = call(
+        *FINETUNE, "--images", "scene.tif", "--labels", "labels.tif", "--dry-run", "--label-fraction", "0.2",
+        "--out", "run", folder=tmp_path,
+    )  # fmt: skip
+    assert found.returncode == 0, found.stderr
+    for words in (
+        "1 scenes (images), 0.1 million pixels",
+        "units: db",
+        "bands: VV, VH",
+        r"  water: \d,\d+ of \d+,\d+ and \d+,\d+",
+        r"label_fraction 0\.2: 2\d\.\d+% of the training labels",
+        r"\d+ blocks of 64 x 64 pixels",
+        "MB of memory",
+    ):
+        assert re.search(words.replace("(images)", r"\(images\)"), found.stderr), words
+    assert not (tmp_path / "run").exists()
 
 
 def test_wrong_usage_is_status_2(tmp_path):
