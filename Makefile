@@ -1,6 +1,6 @@
 # Every target makes the environment it needs; the second run only works when something changed.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint setup bench starter clean
+.PHONY: help demo test test-qgis lint setup bench package starter clean
 
 INPUT ?=
 DATA ?= ../shared/data
@@ -13,6 +13,12 @@ demo: .venv-light/ready ## land cover, attention and tokens of a simulated scene
 
 test: .venv/ready lint ## lint, types and all tests
 	.venv/bin/python -m pytest -q
+	@$(MAKE) --no-print-directory test-qgis
+
+test-qgis: .venv/ready ## the plugin's tests alone, in a real QGIS; installs it where that is possible
+	@[ -f .venv-qgis/ready ] || sh scripts/make_venv_qgis.sh
+	@[ ! -f .venv-qgis/ready ] || SARDINO_PYTHON="$${SARDINO_PYTHON:-$(CURDIR)/.venv/bin/python}" \
+	    .venv-qgis/bin/python -m pytest -q --confcutdir=tests/qgis tests/qgis
 
 lint: .venv/ready ## ruff and mypy
 	.venv/bin/ruff check -q .
@@ -23,6 +29,9 @@ setup: .venv/ready ## the full environment (with torch) in .venv, for training a
 
 bench: .venv/ready ## speed and memory, written to docs/benchmarks.md
 	.venv/bin/python scripts/bench.py --output docs/benchmarks.md
+
+package: .venv/ready ## the QGIS plugin's zip, in dist/
+	@.venv/bin/python scripts/package_plugin.py
 
 starter: .venv/ready ## train the starter model again (about half an hour); DATA=folder with the real tiles
 	.venv/bin/python scripts/make_starter.py --data "$(DATA)" --work build/starter

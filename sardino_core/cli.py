@@ -196,7 +196,7 @@ def _model_import(arguments: Namespace, voice: Voice) -> None:
         raise DependencyMissing("Importing weights needs torch and timm.", "Install the extra `sardino[torch]`.")
     from sardino_core.contract.serial import to_dict
     from sardino_core.model_card import card
-    from sardino_core.models.weights_import import UNKNOWN_LICENCE, ImportOptions, import_weights
+    from sardino_core.models.importing.weights_import import UNKNOWN_LICENCE, ImportOptions, import_weights
 
     found = import_weights(
         ImportOptions(

@@ -61,11 +61,11 @@ def _simulate(job: SimulateJob, listener: Listener) -> Result:
 
 
 def _pretrain(job: PretrainJob, listener: Listener) -> Result:
-    from sardino_core.training.pretrain_config import load_pretrain_config, with_images
+    from sardino_core.training.settings.pretrain_config import load_pretrain_config, with_images
 
     config = with_images(load_pretrain_config(job.config, job.settings), job.images)
     if job.dry_run:
-        from sardino_core.training.planning import plan
+        from sardino_core.training.dino.plan import plan
 
         plan(config, listener, job.init)
         return Result()
@@ -75,12 +75,12 @@ def _pretrain(job: PretrainJob, listener: Listener) -> Result:
 
 
 def _finetune(job: FinetuneJob, listener: Listener) -> Result:
-    from sardino_core.training.config import load_config, with_rasters
+    from sardino_core.training.settings.finetune_config import load_config, with_rasters
 
     fraction = [] if job.label_fraction is None else [f"label_fraction={job.label_fraction}"]
     config = with_rasters(load_config(job.config, [*job.settings, *fraction]), job.images, job.labels)
     if job.dry_run:
-        from sardino_core.training.finetune_plan import finetune_plan
+        from sardino_core.training.landcover.plan import finetune_plan
 
         finetune_plan(config, job.init, listener)
         return Result()
@@ -93,8 +93,8 @@ def _evaluate(job: EvaluateJob, listener: Listener) -> Result:
     from sardino_core.models.model_file import resolve_model
 
     resolve_model(job.model)  # before torch is paid for
-    from sardino_core.training.config import load_config, with_rasters
     from sardino_core.training.evaluate import evaluate, settings_for_evaluation
+    from sardino_core.training.settings.finetune_config import load_config, with_rasters
 
     if job.config is None:
         config = settings_for_evaluation(job.model, job.images, job.labels)

@@ -35,9 +35,9 @@ from sardino_core.products import (
     with_nodata,
 )
 from sardino_core.raster.blending import Rows
-from sardino_core.raster.class_legend import colour_table, legend, write_aux_xml, write_qml
-from sardino_core.raster.staging import staged
-from sardino_core.raster.writer import RasterLayout
+from sardino_core.raster.writing.class_legend import colour_table, legend, write_aux_xml, write_qml
+from sardino_core.raster.writing.staging import staged
+from sardino_core.raster.writing.writer import RasterLayout
 
 _SAMPLE_WINDOWS = 64  # for principal components and int8 ranges: thousands of tokens for some hundred dimensions
 

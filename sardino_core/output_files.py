@@ -15,9 +15,9 @@ from sardino_core.contract.jobs import RunOptions, SceneOptions
 from sardino_core.models.export_file import export_path
 from sardino_core.models.model_file import resolve_model
 from sardino_core.raster.grid import RasterGrid
-from sardino_core.raster.inputs import expand_inputs
-from sardino_core.raster.staging import Staging
-from sardino_core.raster.writer import RasterLayout, RasterWriter, add_overviews, to_cog
+from sardino_core.raster.reading.inputs import expand_inputs
+from sardino_core.raster.writing.staging import Staging
+from sardino_core.raster.writing.writer import RasterLayout, RasterWriter, add_overviews, to_cog
 
 Write = Callable[[NDArray[Any]], None]
 

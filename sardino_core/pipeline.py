@@ -23,9 +23,9 @@ from sardino_core.contract.model_spec import ModelSpec
 from sardino_core.products import Product, Windows, cells_with_data
 from sardino_core.raster.blending import Rows, TileValues, blend
 from sardino_core.raster.grid import RasterGrid
+from sardino_core.raster.reading.scene import Scene, open_scene
 from sardino_core.raster.resampling import cell_size, resample_backscatter, resampling_matrix
 from sardino_core.raster.scaling import standardise
-from sardino_core.raster.scene import Scene, open_scene
 from sardino_core.raster.strips import TilePixels, read_tile, read_tiles
 from sardino_core.raster.tiles import Tile, TilePlan, plan_tiles
 

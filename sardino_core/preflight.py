@@ -26,10 +26,10 @@ from sardino_core.contract.messages import Result
 from sardino_core.contract.serial import to_dict
 from sardino_core.costs import Costs, costs
 from sardino_core.pipeline import Session, open_session
+from sardino_core.raster.reading.sources import short
 from sardino_core.raster.resampling import resample_backscatter, resampling_matrix
-from sardino_core.raster.sources import short
-from sardino_core.raster.staging import staged
 from sardino_core.raster.strips import read_tile
+from sardino_core.raster.writing.staging import staged
 
 _LOOKED_AT = 48  # windows
 _PATIENCE_S = 2.0  # a window that takes longer is timed once, and not in a batch

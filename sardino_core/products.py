@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from sardino_core.contract.model_spec import UNSURE_VALUE, ModelSpec
 from sardino_core.models.outputs import layer_index
 from sardino_core.raster.blending import Rows
-from sardino_core.raster.class_legend import NODATA
 from sardino_core.raster.resampling import resample, resampling_matrix
+from sardino_core.raster.writing.class_legend import NODATA
 
 if TYPE_CHECKING:
     from sardino_core.models.predictor import Predictor

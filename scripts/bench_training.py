@@ -15,13 +15,18 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from sardino_core.contract.listener import Listener
-from sardino_core.training.dino_model import DinoNetwork
-from sardino_core.training.dino_step import Part, clip_each, follow, learn, prepare, teach
-from sardino_core.training.distributed import Team
-from sardino_core.training.places import survey
-from sardino_core.training.pretrain_config import PretrainConfig, load_pretrain_config, with_images, with_presets
-from sardino_core.training.pretrain_state import State, start
-from sardino_core.training.unlabelled import Chunk, PixelStore, WindowSampler
+from sardino_core.training.dino.network import DinoNetwork
+from sardino_core.training.dino.state import State, start
+from sardino_core.training.dino.step import Part, clip_each, follow, learn, prepare, teach
+from sardino_core.training.running.distributed import Team
+from sardino_core.training.settings.pretrain_config import (
+    PretrainConfig,
+    load_pretrain_config,
+    with_images,
+    with_presets,
+)
+from sardino_core.training.windows.places import survey
+from sardino_core.training.windows.unlabelled import Chunk, PixelStore, WindowSampler
 
 Table = Callable[[tuple[str, ...], list[tuple[str, ...]]], str]
 MOMENTUM, TEMPERATURE = 0.996, 0.04
@@ -198,7 +203,7 @@ def timed(work: Callable[[], object], device: torch.device, repeats: int) -> flo
 
 
 def _random_part(batch: int, bands: int, side: int, small: int, count: int, device: torch.device) -> Part:
-    from sardino_core.training.views import Views
+    from sardino_core.training.dino.views import Views
 
     large = torch.randn(2 * batch, bands, side, side, device=device)
     local = torch.randn(count * batch, bands, small, small, device=device)

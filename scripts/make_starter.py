@@ -117,7 +117,7 @@ def prepare_opera(source: Path, target: Path) -> None:
     import rasterio
 
     from sardino_core.raster.grid import RasterGrid
-    from sardino_core.raster.labels import LabelRaster
+    from sardino_core.raster.reading.labels import LabelRaster
 
     target.mkdir(parents=True, exist_ok=True)
     for path in sorted(_existing(source).glob("*/*_VV.tif")):
@@ -134,8 +134,8 @@ def prepare_opera(source: Path, target: Path) -> None:
 
 def train(data: Path, work: Path, steps: int, voice: PlainVoice) -> None:
     """The fine-tuning run of configs/finetune-starter.yaml; goes on where it was stopped."""
-    from sardino_core.training.config import load_config
     from sardino_core.training.finetune import finetune
+    from sardino_core.training.settings.finetune_config import load_config
 
     overrides = [f"paths.real={data}", f"paths.work={work}"] + ([f"optimiser.steps={steps}"] if steps else [])
     config, run = load_config("finetune-starter", overrides), work / "run"
@@ -155,9 +155,9 @@ def install(run: Path, voice: PlainVoice) -> None:
 def write_numbers(run: Path, card: Path) -> None:
     """Put what was measured, and what simple rules reach on the same labels, into the model card."""
     from sardino_core.models.model_file import read_spec
-    from sardino_core.training.baselines import baselines
-    from sardino_core.training.config import load_config
-    from sardino_core.training.sources import SceneStore
+    from sardino_core.training.landcover.baselines import baselines
+    from sardino_core.training.settings.finetune_config import load_config
+    from sardino_core.training.windows.sources import SceneStore
 
     spec, config = read_spec(run / "model.safetensors"), load_config(run / "config.yaml")
     with SceneStore(config) as store:

@@ -26,7 +26,7 @@ from sardino_core.models.network import build, random_network
 from sardino_core.simulate import simulate_scene
 from sardino_core.terminal import PlainVoice
 from sardino_core.training.pretrain import pretrain
-from sardino_core.training.pretrain_config import PretrainConfig, load_pretrain_config, with_images
+from sardino_core.training.settings.pretrain_config import PretrainConfig, load_pretrain_config, with_images
 
 TRAIN, TEST = "train_*", "test_*"
 METRICS = ("linear mIoU", "kNN mIoU")

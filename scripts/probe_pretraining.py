@@ -27,7 +27,7 @@ from sardino_core.contract.model_spec import ModelSpec
 from sardino_core.models.model_file import load_weights, read_spec
 from sardino_core.models.network import build, random_network
 from sardino_core.raster.scaling import standardise
-from sardino_core.training.token_probe import Samples, probe, statistics, tokens_of
+from sardino_core.training.dino.token_probe import Samples, probe, statistics, tokens_of
 
 CLASSES = {
     80: 0,

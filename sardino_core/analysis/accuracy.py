@@ -26,10 +26,10 @@ from sardino_core.contract.errors import SettingInvalid
 from sardino_core.contract.jobs import AccuracyJob
 from sardino_core.contract.listener import Listener
 from sardino_core.contract.messages import Result
-from sardino_core.raster.polygons import read_labelled_polygons
-from sardino_core.raster.sources import short
-from sardino_core.raster.staging import staged
-from sardino_core.raster.vector_file import is_vector, read_vector
+from sardino_core.raster.reading.polygons import read_labelled_polygons
+from sardino_core.raster.reading.sources import short
+from sardino_core.raster.reading.vector_file import is_vector, read_vector
+from sardino_core.raster.writing.staging import staged
 
 Assessment = AreaAssessment | AgreementAssessment
 

@@ -16,9 +16,9 @@ from sardino_core.analysis.pixel_area import pixel_areas
 from sardino_core.contract.errors import NotARaster, NoValidData
 from sardino_core.contract.listener import Listener
 from sardino_core.contract.model_spec import UNSURE_NAME, UNSURE_VALUE, ClassSpec
-from sardino_core.raster.class_legend import NODATA, read_aux_xml
 from sardino_core.raster.grid import PixelWindow, RasterGrid
-from sardino_core.raster.sources import damage_of, open_raster, short
+from sardino_core.raster.reading.sources import damage_of, open_raster, short
+from sardino_core.raster.writing.class_legend import NODATA, read_aux_xml
 
 _WINDOW_PX = 1 << 20  # of one reading
 _CACHE_MB = 64

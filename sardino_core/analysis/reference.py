@@ -20,8 +20,8 @@ from sardino_core.contract.errors import AreaOutside, InputMissing, NotARaster, 
 from sardino_core.contract.listener import Listener
 from sardino_core.contract.model_spec import UNSURE_NAME, UNSURE_VALUE, ClassSpec
 from sardino_core.raster.grid import PixelWindow
-from sardino_core.raster.labels import LabelRaster
-from sardino_core.raster.polygons import Polygons
+from sardino_core.raster.reading.labels import LabelRaster
+from sardino_core.raster.reading.polygons import Polygons
 
 LEFT_OUT = -1  # in place of a class's index
 _MANY_VALUES = 1000  # of a raster that is no class map

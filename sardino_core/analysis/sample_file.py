@@ -18,7 +18,7 @@ from rasterio.warp import transform
 
 from sardino_core.contract.errors import AreaOutside, SettingInvalid
 from sardino_core.raster.grid import RasterGrid
-from sardino_core.raster.vector_file import EXPORT_AGAIN, crs_of
+from sardino_core.raster.reading.vector_file import EXPORT_AGAIN, crs_of
 
 REFERENCE = "reference"  # the field that the interpreter fills in
 _FARTHEST = 1e12  # no coordinate is beyond, and NaN is not below it either

@@ -18,7 +18,7 @@ from sardino_core.contract.errors import SettingInvalid
 from sardino_core.contract.jobs import SamplePointsJob
 from sardino_core.contract.listener import Listener
 from sardino_core.contract.messages import Result
-from sardino_core.raster.staging import staged
+from sardino_core.raster.writing.staging import staged
 
 
 def samplepoints(job: SamplePointsJob, listener: Listener | None = None) -> Result:

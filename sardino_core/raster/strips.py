@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sardino_core.raster.grid import PixelWindow
-from sardino_core.raster.scene import Scene
+from sardino_core.raster.reading.scene import Scene
 from sardino_core.raster.tiles import Tile, TilePlan
 
 # Rows of a strip are read in pieces of at most this many pixels, to keep wide rasters' temporary arrays small.

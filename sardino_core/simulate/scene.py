@@ -24,8 +24,8 @@ from sardino_core.contract.errors import Cancelled, OutputUnwritable
 from sardino_core.contract.jobs import SimulateJob
 from sardino_core.contract.model_spec import SEASONS
 from sardino_core.raster.grid import PixelWindow, RasterGrid
-from sardino_core.raster.staging import staged
-from sardino_core.raster.writer import check_complete
+from sardino_core.raster.writing.staging import staged
+from sardino_core.raster.writing.writer import check_complete
 from sardino_core.simulate.geometry import Orbit
 from sardino_core.simulate.noise import Float, salt_of
 from sardino_core.simulate.place import place_of

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from sardino_core.contract.model_spec import BandSpec
-from sardino_core.training.config import AugmentConfig
+from sardino_core.training.settings.finetune_config import AugmentConfig
 
 
 @dataclass(frozen=True)

@@ -21,14 +21,14 @@ from sardino_core.models.network import Network, build
 from sardino_core.models.outputs import probabilities
 from sardino_core.raster.resampling import resample, resampling_matrix
 from sardino_core.raster.scaling import standardise
-from sardino_core.training.calibrate import Reliability, calibrate
-from sardino_core.training.config import FinetuneConfig, ModelConfig, SourceConfig
-from sardino_core.training.distributed import Team
-from sardino_core.training.patches import ValidationWindow, validation_windows
-from sardino_core.training.run import make_folder
-from sardino_core.training.scores import Confusion, majority_accuracy
-from sardino_core.training.sources import SceneStore
-from sardino_core.training.targets import ClassSets
+from sardino_core.training.landcover.calibrate import Reliability, calibrate
+from sardino_core.training.landcover.scores import Confusion, majority_accuracy
+from sardino_core.training.running.distributed import Team
+from sardino_core.training.running.run import make_folder
+from sardino_core.training.settings.finetune_config import FinetuneConfig, ModelConfig, SourceConfig
+from sardino_core.training.windows.patches import ValidationWindow, validation_windows
+from sardino_core.training.windows.sources import SceneStore
+from sardino_core.training.windows.targets import ClassSets
 
 _BATCH = 8
 _SAMPLED_PER_SOURCE = 100_000  # pixels kept for calibration, so that no source outvotes the others

@@ -16,19 +16,19 @@ from sardino_core.contract.messages import Result
 from sardino_core.contract.serial import to_dict
 from sardino_core.models.export import export_onnx
 from sardino_core.models.model_file import resolve_model, save_model, weights_hash
-from sardino_core.training.config import FinetuneConfig
-from sardino_core.training.distributed import Team, team
 from sardino_core.training.evaluate import Evaluation, evaluate_network
-from sardino_core.training.finetune_plan import SCRATCH, Material, gather
-from sardino_core.training.finetune_report import describe, pictures, validation_row
-from sardino_core.training.finetune_state import State, restore, snapshot, start, update_average, weights_told
-from sardino_core.training.finetune_step import Criterion, prepare
-from sardino_core.training.labelled import LabelledLoader
-from sardino_core.training.precision import autocast
-from sardino_core.training.run import Run
-from sardino_core.training.schedules import ema_decay, learning_rate
-from sardino_core.training.step_errors import memory_of, require_finite
-from sardino_core.training.tally import add, take_means
+from sardino_core.training.landcover.plan import SCRATCH, Material, gather
+from sardino_core.training.landcover.report import describe, pictures, validation_row
+from sardino_core.training.landcover.schedules import ema_decay, learning_rate
+from sardino_core.training.landcover.state import State, restore, snapshot, start, update_average, weights_told
+from sardino_core.training.landcover.step import Criterion, prepare
+from sardino_core.training.running.distributed import Team, team
+from sardino_core.training.running.precision import autocast
+from sardino_core.training.running.run import Run
+from sardino_core.training.running.step_errors import memory_of, require_finite
+from sardino_core.training.running.tally import add, take_means
+from sardino_core.training.settings.finetune_config import FinetuneConfig
+from sardino_core.training.windows.labelled import LabelledLoader
 
 _FREE = ("run", "paths", "licence", "attribution", "limits", "notes")  # may change on resuming; scenes are compared
 

@@ -19,20 +19,20 @@ from sardino_core.contract.messages import Result
 from sardino_core.contract.serial import to_dict
 from sardino_core.models.export import export_onnx
 from sardino_core.models.model_file import resolve_model, save_model, weights_hash
-from sardino_core.training.dino_step import Part, clip_each, follow, learn, prepare, teach
-from sardino_core.training.distributed import Team, team
-from sardino_core.training.places import Survey
-from sardino_core.training.planning import plan
-from sardino_core.training.precision import autocast
-from sardino_core.training.pretrain_config import PretrainConfig
-from sardino_core.training.pretrain_report import describe, log_probe, measure, pictures
-from sardino_core.training.pretrain_schedules import moment
-from sardino_core.training.pretrain_state import State, restore, snapshot, start
-from sardino_core.training.run import Run
-from sardino_core.training.step_errors import memory_of, require_finite
-from sardino_core.training.tally import add
-from sardino_core.training.token_probe import OnlineProbe
-from sardino_core.training.unlabelled import Loader
+from sardino_core.training.dino.plan import plan
+from sardino_core.training.dino.report import describe, log_probe, measure, pictures
+from sardino_core.training.dino.schedules import moment
+from sardino_core.training.dino.state import State, restore, snapshot, start
+from sardino_core.training.dino.step import Part, clip_each, follow, learn, prepare, teach
+from sardino_core.training.dino.token_probe import OnlineProbe
+from sardino_core.training.running.distributed import Team, team
+from sardino_core.training.running.precision import autocast
+from sardino_core.training.running.run import Run
+from sardino_core.training.running.step_errors import memory_of, require_finite
+from sardino_core.training.running.tally import add
+from sardino_core.training.settings.pretrain_config import PretrainConfig
+from sardino_core.training.windows.places import Survey
+from sardino_core.training.windows.unlabelled import Loader
 
 _FREE = (
     "run",

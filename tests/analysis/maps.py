@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 
 from sardino_core.contract.model_spec import UNSURE_COLOUR, UNSURE_NAME, ClassSpec
-from sardino_core.raster.class_legend import write_aux_xml
+from sardino_core.raster.writing.class_legend import write_aux_xml
 
 UTM = CRS.from_epsg(32633)
 ORIGIN = Affine(10, 0, 500_000, 0, -10, 5_400_000)

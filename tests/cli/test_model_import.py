@@ -8,7 +8,7 @@ import torch
 
 from sardino_core.arguments import _FORMATS_HELP
 from sardino_core.contract.messages import Result, decode
-from sardino_core.models.import_formats import FORMATS
+from sardino_core.models.importing.import_formats import FORMATS
 from sardino_core.models.model_file import read_spec
 from sardino_core.models.predictor_onnx import OnnxPredictor
 from tests.models.checkpoints import dino_checkpoint, dinov3, state_of, vit

@@ -14,7 +14,7 @@ from rasterio.crs import CRS
 
 from sardino_core.contract.jobs import SceneOptions
 from sardino_core.contract.model_spec import BandSpec
-from sardino_core.raster.scene import Scene, open_scene
+from sardino_core.raster.reading.scene import Scene, open_scene
 
 VV, VH = BandSpec("VV", -12.0, 5.0), BandSpec("VH", -19.0, 5.0)
 UTM = CRS.from_epsg(32633)

@@ -8,7 +8,7 @@ import numpy as np
 from affine import Affine
 from rasterio.crs import CRS
 
-from sardino_core.training.chips import CODES
+from sardino_core.training.windows.chips import CODES
 from tests.training.rasters import write
 
 HASH = "toy_partitions_aschips_0123456789abc"

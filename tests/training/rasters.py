@@ -11,7 +11,7 @@ from affine import Affine
 from rasterio.crs import CRS
 
 from sardino_core.contract.model_spec import BackboneSpec, BandSpec, ClassSpec, InputSpec
-from sardino_core.training.config import (
+from sardino_core.training.settings.finetune_config import (
     AugmentConfig,
     FinetuneConfig,
     ModelConfig,
@@ -19,7 +19,7 @@ from sardino_core.training.config import (
     SourceConfig,
     ValidationConfig,
 )
-from sardino_core.training.pretrain_config import (
+from sardino_core.training.settings.pretrain_config import (
     BackboneConfig,
     HeadConfig,
     ImageConfig,
@@ -27,7 +27,7 @@ from sardino_core.training.pretrain_config import (
     PretrainOptimiserConfig,
     ViewConfig,
 )
-from sardino_core.training.run_config import RunConfig
+from sardino_core.training.settings.run_config import RunConfig
 
 UTM = CRS.from_epsg(32633)
 CLASSES = (ClassSpec(80, "water", "#0064c8"), ClassSpec(10, "trees", "#006400"), ClassSpec(30, "low", "#ffff4c"))

@@ -14,21 +14,21 @@ from typing import Any
 import torch
 
 from sardino_core.contract.listener import Listener
-from sardino_core.training.yaml_config import dump_config
+from sardino_core.training.settings.yaml_config import dump_config
 
 ROOT = Path(__file__).resolve().parents[2]
 # Exporting takes longer than these runs.
 PRETRAIN = """
 import sys
 from sardino_core.training import pretrain
-from sardino_core.training.pretrain_config import load_pretrain_config
+from sardino_core.training.settings.pretrain_config import load_pretrain_config
 pretrain.export_onnx = lambda model: model
 print(pretrain.pretrain(load_pretrain_config(sys.argv[1]), sys.argv[2], resume="--resume" in sys.argv).outputs)
 """
 FINETUNE = """
 import sys
 from sardino_core.training import finetune
-from sardino_core.training.config import load_config
+from sardino_core.training.settings.finetune_config import load_config
 finetune.export_onnx = lambda model: model
 print(finetune.finetune(load_config(sys.argv[1]), "scratch", sys.argv[2], resume="--resume" in sys.argv).outputs)
 """

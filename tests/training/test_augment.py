@@ -6,7 +6,7 @@ import torch
 
 from sardino_core.raster.scaling import standardise
 from sardino_core.training.augment import Batch, augment, flip, lose_data, offset_gain, standardise_batch
-from sardino_core.training.config import AugmentConfig
+from sardino_core.training.settings.finetune_config import AugmentConfig
 from tests.training.rasters import INPUTS
 
 

@@ -17,11 +17,11 @@ import torch
 from sardino_core.contract.errors import Cancelled, NoValidData, OutputUnwritable, SettingInvalid
 from sardino_core.models.model_file import load_weights, read_spec
 from sardino_core.models.predictor import load_predictor
-from sardino_core.training.config import LossConfig, load_config
 from sardino_core.training.evaluate import evaluate
 from sardino_core.training.finetune import finetune
-from sardino_core.training.finetune_plan import SCRATCH
-from sardino_core.training.run_config import RunConfig
+from sardino_core.training.landcover.plan import SCRATCH
+from sardino_core.training.settings.finetune_config import LossConfig, load_config
+from sardino_core.training.settings.run_config import RunConfig
 from tests.training.rasters import CLASSES, config, lake
 from tests.training.runs import FINETUNE, Ear, checkpoint, child, column, crew_of_two, same, wait_for
 

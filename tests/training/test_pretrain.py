@@ -14,16 +14,16 @@ import torch
 from sardino_core.contract.errors import Cancelled, SettingInvalid
 from sardino_core.models.model_file import load_weights, read_spec
 from sardino_core.models.predictor import load_predictor
-from sardino_core.training.config import OptimiserConfig
+from sardino_core.training.dino.plan import plan
 from sardino_core.training.finetune import finetune
-from sardino_core.training.planning import plan
 from sardino_core.training.pretrain import pretrain
-from sardino_core.training.pretrain_config import (
+from sardino_core.training.settings.finetune_config import OptimiserConfig
+from sardino_core.training.settings.pretrain_config import (
     DinoConfig,
     PretrainConfig,
     load_pretrain_config,
 )
-from sardino_core.training.run_config import RunConfig
+from sardino_core.training.settings.run_config import RunConfig
 from tests.training.rasters import config as finetune_config
 from tests.training.rasters import lake, places, pretrain_config
 from tests.training.runs import PRETRAIN, Ear, checkpoint, child, column, crew_of_two, same, wait_for

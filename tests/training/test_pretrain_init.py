@@ -12,11 +12,11 @@ from sardino_core.contract.errors import SettingInvalid
 from sardino_core.contract.model_spec import BackboneSpec
 from sardino_core.models.model_file import load_weights, read_spec, save_model
 from sardino_core.models.network import random_network
-from sardino_core.training.config import ModelConfig
-from sardino_core.training.planning import plan
+from sardino_core.training.dino.plan import plan
+from sardino_core.training.dino.state import start
 from sardino_core.training.pretrain import pretrain
-from sardino_core.training.pretrain_state import start
-from sardino_core.training.run_config import RunConfig
+from sardino_core.training.settings.finetune_config import ModelConfig
+from sardino_core.training.settings.run_config import RunConfig
 from tests.training.rasters import BACKBONE, INPUTS, config, places, pretrain_config
 from tests.training.runs import Ear
 

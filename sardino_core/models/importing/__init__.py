@@ -1,0 +1,1 @@
+"""From other projects' checkpoints to a model file."""

@@ -1,0 +1,1 @@
+"""From files to calibrated dB with a mask, whatever the producer."""

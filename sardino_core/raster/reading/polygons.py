@@ -1,0 +1,236 @@
+"""Polygons from a file, in a raster's coordinates, burned window by window. GeoJSON needs nothing else installed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError
+from rasterio.crs import CRS
+from rasterio.errors import RasterioError
+from rasterio.features import rasterize
+from rasterio.warp import transform
+
+from sardino_core.contract.errors import AreaOutside, SettingInvalid
+from sardino_core.raster.grid import Bounds, PixelWindow, RasterGrid
+from sardino_core.raster.reading.rings import Ring, clip, has_area, split
+from sardino_core.raster.reading.vector_file import EXPORT_AGAIN, crs_of, read_vector
+
+Polygon = list[Ring]  # the outer ring, then the holes
+
+_WITHOUT_AREA = ("Point", "MultiPoint", "LineString", "MultiLineString")
+_MARGIN = 0.05  # of the raster's longer side: what is further away is cut off before it is transformed
+_PIECES = 1000  # per longer side: a straight edge of 250 km then bends to within a centimetre
+
+
+class Polygons:
+    """Polygons on a grid."""
+
+    def __init__(self, polygons: Sequence[Polygon], grid: RasterGrid) -> None:
+        """`polygons` are in the grid's CRS; there may be none."""
+        self._shapes = [{"type": "Polygon", "coordinates": [_closed(ring) for ring in rings]} for rings in polygons]
+        self._grid = grid
+        boxes = [_pixel_box(rings[0], grid) for rings in polygons]
+        self._boxes = np.array(boxes).reshape(-1, 4)  # row0, col0, row1, col1
+
+    @property
+    def window(self) -> PixelWindow | None:
+        """The smallest window of the grid around all polygons; None when they lie outside."""
+        if not self._shapes:
+            return None
+        size = self._grid.height, self._grid.width
+        row0, col0 = np.clip(np.floor(self._boxes[:, :2].min(axis=0)), 0, size).astype(int)
+        row1, col1 = np.clip(np.ceil(self._boxes[:, 2:].max(axis=0)), 0, size).astype(int)
+        if row0 >= row1 or col0 >= col1:
+            return None
+        return PixelWindow(int(row0), int(col0), int(row1 - row0), int(col1 - col0))
+
+    def covers(self, window: PixelWindow) -> NDArray[np.bool_]:
+        """(h, w): True where the pixel's centre lies in a polygon."""
+        end = window.row + window.height, window.col + window.width
+        near = (self._boxes[:, :2] < end).all(axis=1) & (self._boxes[:, 2:] > (window.row, window.col)).all(axis=1)
+        shapes = [self._shapes[index] for index in np.flatnonzero(near)]
+        if not shapes:
+            return np.zeros((window.height, window.width), bool)
+        burned = rasterize(
+            shapes,
+            out_shape=(window.height, window.width),
+            transform=self._grid.crop(window).transform,
+            all_touched=False,
+            dtype="uint8",
+        )
+        inside: NDArray[np.bool_] = burned.astype(bool)
+        return inside
+
+
+def read_polygons(path: str, grid: RasterGrid, role: str) -> Polygons:
+    """Polygons of a vector file on `grid`; `role` names the option in messages.
+
+    Their edges are straight in their own CRS. GeoJSON is read as is; other formats need pyogrio. Raises InputMissing,
+    SettingInvalid, AreaOutside (no polygon) or DependencyMissing.
+    """
+    with rasterio.Env():  # without one, GDAL prints its messages on stderr
+        return Polygons(_on_grid(read_vector(path, role), grid, path, role), grid)
+
+
+def read_labelled_polygons(
+    document: Mapping[str, Any], grid: RasterGrid, path: str, role: str, field: str
+) -> dict[str, Polygons]:
+    """The polygons of a FeatureCollection by the text of their property `field`, in the order of appearance.
+
+    Features without it, or with an empty one, are left out. Raises SettingInvalid, or AreaOutside without polygons.
+    """
+    groups: dict[str, list[Any]] = {}
+    for feature in document.get("features") or []:
+        properties = feature.get("properties") if isinstance(feature, Mapping) else None
+        label = properties.get(field) if isinstance(properties, Mapping) else None
+        if label is not None and str(label).strip():
+            groups.setdefault(str(label).strip(), []).append(feature)
+    if not groups:
+        raise SettingInvalid(
+            f"The {role} {path} has no polygon with a value in the field {field!r}.", "Name the field with --field."
+        )
+    with rasterio.Env():
+        return {
+            label: Polygons(_on_grid({**document, "features": features}, grid, path, role), grid)
+            for label, features in groups.items()
+        }
+
+
+def _on_grid(document: Mapping[str, Any], grid: RasterGrid, path: str, role: str) -> list[Polygon]:
+    polygons = list(_polygons_in(document, f"The {role} {path}"))
+    if not polygons:
+        raise AreaOutside(f"The {role} {path} holds no polygon.", "Give polygons, in GeoJSON or another vector format.")
+    largest = np.max([np.abs(rings[0]).max(axis=0) for rings in polygons], axis=0)
+    crs = crs_of(document, (float(largest[0]), float(largest[1])), grid, path, role)
+    if grid.crs is not None and crs is not None and (crs != grid.crs or crs.is_geographic):
+        try:
+            return _brought_onto(polygons, crs, grid)
+        except (AreaOutside, RasterioError, CPLE_BaseError) as error:
+            raise AreaOutside(
+                f"The {role} {path} in {crs} cannot be brought into the raster's CRS {grid.crs}.",
+                "Check the CRS of both, or export the polygons in the raster's CRS.",
+            ) from error
+    return polygons
+
+
+def outside(role: str, path: str, grid: RasterGrid) -> AreaOutside:
+    """The error for an area that does not meet the raster."""
+    bounds: Bounds = grid.bounds
+    covered = f"{bounds.xmin:.10g},{bounds.ymin:.10g},{bounds.xmax:.10g},{bounds.ymax:.10g}"
+    return AreaOutside(
+        f"The {role} {path} lies outside the raster, which covers {covered} in {grid.crs or 'no CRS'}.",
+        "Check the CRS of both.",
+    )
+
+
+def _polygons_in(document: Mapping[str, Any], where: str) -> Iterator[Polygon]:
+    """The polygons of any GeoJSON object, parts of MultiPolygons one by one. Raises SettingInvalid for a broken one."""
+    pending: list[Any] = [document]
+    count = 0
+    while pending:
+        item = pending.pop()
+        kind = item.get("type") if isinstance(item, Mapping) else None
+        if kind in ("FeatureCollection", "GeometryCollection"):
+            parts = item.get("features" if kind == "FeatureCollection" else "geometries")
+            if not isinstance(parts, list):
+                raise SettingInvalid(f"{where} is no valid GeoJSON: a {kind} without its list.", EXPORT_AGAIN)
+            pending += reversed(parts)
+        elif kind == "Feature":
+            pending += [item["geometry"]] if item.get("geometry") is not None else []
+        elif kind in ("Polygon", "MultiPolygon"):
+            count += 1
+            coordinates = item.get("coordinates")
+            parts = [coordinates] if kind == "Polygon" else coordinates
+            if not isinstance(parts, list) or not all(isinstance(part, list) for part in parts):
+                raise _malformed(where, count)
+            for part in filter(None, parts):
+                rings = [_ring(points) for points in part]
+                if any(ring is None for ring in rings):
+                    raise _malformed(where, count)
+                yield [ring for ring in rings if ring is not None]
+        elif kind not in _WITHOUT_AREA:
+            raise SettingInvalid(f"{where} is no valid GeoJSON: it holds {str(item)[:60]}.", EXPORT_AGAIN)
+
+
+def _malformed(where: str, number: int) -> SettingInvalid:
+    return SettingInvalid(
+        f"{where} has a malformed polygon (number {number}): a ring needs at least four points [x, y] of numbers.",
+        "Repair or remove it, and export the polygons again.",
+    )
+
+
+def _ring(points: Any) -> Ring | None:
+    if not isinstance(points, list) or len(points) < 4:
+        return None
+    for point in points:
+        if not isinstance(point, list) or len(point) < 2 or not all(type(value) in (int, float) for value in point[:2]):
+            return None
+    try:
+        ring: Ring = np.array([point[:2] for point in points], np.float64)
+    except OverflowError:
+        return None
+    return ring if np.isfinite(ring).all() else None
+
+
+def _brought_onto(polygons: Sequence[Polygon], crs: CRS, grid: RasterGrid) -> list[Polygon]:
+    """What lies near the grid, in its CRS, with edges split so that they bend as the map does."""
+    reach, step = _reach(grid, crs)
+    turns = (-360.0, 0.0, 360.0) if crs.is_geographic else (0.0,)  # 190 degrees east is 170 west
+    found = []
+    for rings in polygons:
+        for turn in turns:
+            near = [part for ring in rings if has_area(part := clip(ring + np.array([turn, 0.0]), reach))]
+            if near and crs != grid.crs:
+                near = [_transformed(split(ring, step), crs, grid) for ring in near]
+            found += [near] if near else []
+    return found
+
+
+def _reach(grid: RasterGrid, crs: CRS) -> tuple[Bounds, float]:
+    """A rectangle in `crs` that holds the grid with a margin, and the length to which edges are split."""
+    around = grid.bounds if crs == grid.crs else grid.bounds_in(crs)
+    width, height = around.xmax - around.xmin, around.ymax - around.ymin
+    _require_defined(grid, crs)
+    margin = _MARGIN * max(width, height)
+    if not crs.is_geographic:
+        box = Bounds(around.xmin - margin, around.ymin - margin, around.xmax + margin, around.ymax + margin)
+    else:
+        aside = min(margin, max(0.0, (360 - width) / 2))  # once around the world is enough
+        south, north = max(around.ymin - margin, -90.0), min(around.ymax + margin, 90.0)
+        box = Bounds(around.xmin - aside, south, around.xmax + aside, north)
+    return box, max(width, height) / _PIECES
+
+
+def _require_defined(grid: RasterGrid, crs: CRS) -> None:
+    """Raise AreaOutside unless points all over the grid come back from `crs` to where they were, to a pixel."""
+    here = np.array([grid.transform @ (grid.width * i / 8, grid.height * j / 8) for i in range(9) for j in range(9)])
+    there = np.column_stack(transform(grid.crs, crs, here[:, 0], here[:, 1]))
+    pixel = max(map(abs, (grid.transform.a, grid.transform.b, grid.transform.d, grid.transform.e)))
+    if not np.abs(_transformed(there, crs, grid) - here).max() < pixel:
+        raise AreaOutside(f"{crs} is not defined all over the raster.")
+
+
+def _transformed(ring: Ring, crs: CRS, grid: RasterGrid) -> Ring:
+    """A ring in the grid's CRS, on its side of the date line. Raises AreaOutside where there is no such place."""
+    moved: Ring = np.column_stack(transform(crs, grid.crs, ring[:, 0], ring[:, 1]))
+    if not np.isfinite(moved).all():
+        raise AreaOutside(f"{crs} reaches beyond {grid.crs}.")
+    if grid.crs is not None and grid.crs.is_geographic:
+        centre = (grid.bounds.xmin + grid.bounds.xmax) / 2
+        moved[:, 0] += 360 * np.round((centre - moved[:, 0]) / 360)
+    return moved
+
+
+def _pixel_box(ring: Ring, grid: RasterGrid) -> tuple[float, float, float, float]:
+    """(row0, col0, row1, col1) around a ring."""
+    cols, rows = ~grid.transform @ (ring[:, 0], ring[:, 1])
+    return float(rows.min()), float(cols.min()), float(rows.max()), float(cols.max())
+
+
+def _closed(ring: Ring) -> list[tuple[float, float]]:
+    points = [(float(x), float(y)) for x, y in ring]
+    return points if points[0] == points[-1] else [*points, points[0]]

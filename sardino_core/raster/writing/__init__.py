@@ -1,0 +1,1 @@
+"""From arrays to finished files, whole or not at all."""

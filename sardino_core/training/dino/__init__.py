@@ -1,0 +1,1 @@
+"""Self-distillation: views, network, losses, one step, its plan and its health."""

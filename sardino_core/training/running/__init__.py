@@ -1,0 +1,1 @@
+"""What surrounds a training loop: run folder, checkpoints, log, several processes, precision."""
