@@ -13,9 +13,9 @@ from rasterio.enums import Resampling
 from sardino_core.contract.jobs import SceneOptions
 from sardino_core.contract.model_spec import ModelSpec
 from sardino_core.models.model_file import read_spec, resolve_model
-from sardino_core.raster.class_legend import legend, rgb
 from sardino_core.raster.grid import PixelWindow
-from sardino_core.raster.scene import open_scene
+from sardino_core.raster.reading.scene import open_scene
+from sardino_core.raster.writing.class_legend import legend, rgb
 
 PANEL, GAP, TITLE = 420, 14, 26
 # A perceptual ramp from dark to light (lightness rises evenly), and one colour for nodata.
