@@ -62,8 +62,12 @@ def _simulate(job: SimulateJob, listener: Listener) -> Result:
 
 def _pretrain(job: PretrainJob, listener: Listener) -> Result:
     from sardino_core.training.settings.pretrain_config import load_pretrain_config, with_images
+    from sardino_core.training.windows.sources import expand
 
-    config = with_images(load_pretrain_config(job.config, job.settings), job.images)
+    settings = [*job.settings, *_given("optimiser.epochs", job.epochs)]
+    config = with_images(load_pretrain_config(job.config, settings), job.images)
+    for source in config.sources:
+        expand(source.images, {}, source.name, "images")  # before torch is paid for
     if job.dry_run:
         from sardino_core.training.dino.plan import plan
 
@@ -76,9 +80,12 @@ def _pretrain(job: PretrainJob, listener: Listener) -> Result:
 
 def _finetune(job: FinetuneJob, listener: Listener) -> Result:
     from sardino_core.training.settings.finetune_config import load_config, with_rasters
+    from sardino_core.training.windows.sources import expand
 
-    fraction = [] if job.label_fraction is None else [f"label_fraction={job.label_fraction}"]
-    config = with_rasters(load_config(job.config, [*job.settings, *fraction]), job.images, job.labels)
+    settings = [*job.settings, *_given("label_fraction", job.label_fraction), *_given("optimiser.epochs", job.epochs)]
+    config = with_rasters(load_config(job.config, settings), job.images, job.labels)
+    for source in config.sources:
+        expand(source.images, config.paths, source.name, "images")
     if job.dry_run:
         from sardino_core.training.landcover.plan import finetune_plan
 
@@ -87,6 +94,11 @@ def _finetune(job: FinetuneJob, listener: Listener) -> Result:
     from sardino_core.training.finetune import finetune
 
     return finetune(config, job.init, job.output, job.resume, listener)
+
+
+def _given(key: str, value: float | None) -> list[str]:
+    """An option of the command line as an override of the configuration."""
+    return [] if value is None else [f"{key}={value}"]
 
 
 def _evaluate(job: EvaluateJob, listener: Listener) -> Result:

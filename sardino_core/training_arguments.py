@@ -77,5 +77,6 @@ def _labels(parser: ArgumentParser) -> None:
 
 def _run(parser: ArgumentParser) -> None:
     parser.add_argument("--config", required=True, help="a name under sardino_core/configs, or a YAML file")
+    parser.add_argument("--epochs", type=float, metavar="N", help="passes over the data; default: the configured steps")
     parser.add_argument("--resume", action="store_true", help="go on from the run folder's checkpoint")
     parser.add_argument("--dry-run", action="store_true", help="say what would be used, and stop")

@@ -132,6 +132,7 @@ class PretrainJob:
     images: Tuple[str, ...] = ()  # globs; none: those that the configuration names
     config: str = "pretrain-tiny"  # a configuration that ships, or a YAML file
     init: str = SCRATCH  # or a model file whose backbone is trained on
+    epochs: Optional[float] = None  # passes over the data; None: the configuration's steps
     resume: bool = False  # go on from the folder's checkpoint
     dry_run: bool = False  # say what would be used, and stop
     settings: Tuple[str, ...] = ()  # key=value, over the configuration's
@@ -146,6 +147,7 @@ class FinetuneJob:
     images: Tuple[str, ...] = ()
     labels: Tuple[str, ...] = ()
     config: str = "finetune-tiny"
+    epochs: Optional[float] = None
     label_fraction: Optional[float] = None  # share of the training labels; None: the configuration's
     resume: bool = False
     dry_run: bool = False

@@ -14,6 +14,7 @@ from sardino_core.contract.errors import SettingInvalid
 from sardino_core.contract.listener import Listener
 from sardino_core.models.model_file import read_spec, resolve_model
 from sardino_core.training.dino.plan import shortened
+from sardino_core.training.settings.epochs import with_epochs
 from sardino_core.training.settings.finetune_config import FinetuneConfig, ModelConfig
 from sardino_core.training.windows.label_blocks import Census, take_census
 from sardino_core.training.windows.sources import SceneStore
@@ -49,6 +50,10 @@ def gather(config: FinetuneConfig, init: str, listener: Listener) -> Iterator[Ma
     config.spec()  # raises for an impossible network
     with SceneStore(config) as store:
         census = take_census(store, config, listener)
+        epochs, optimiser = config.optimiser.epochs, with_epochs(config.optimiser, census.blocks, ("warm_up",))
+        config = replace(config, optimiser=optimiser)
+        if epochs:
+            listener.log("info", f"{epochs:g} epochs are {optimiser.steps} steps")
         for line in summary(store, census, config):
             listener.log("info", line)
         if fraction_used(census) > _COARSE * config.label_fraction:

@@ -67,6 +67,7 @@ class OptimiserConfig:
     train: Literal["full", "partial", "frozen"] = "full"  # frozen: the head alone; partial: and the topmost blocks
     trained_blocks: int = 2  # of the backbone, from the top, with its last norm; for `partial`
     steps: int = 600
+    epochs: float = 0.0  # instead of steps: passes over the blocks that have labels to train; stretches the warm-up
     batch_size: int = 16  # windows per step, over all processes and passes
     micro_batch: int = 0  # windows per forward pass; fewer than the batch: gradients are accumulated; 0: the batch
     lr: float = 1e-3
@@ -178,6 +179,7 @@ def _check(config: FinetuneConfig) -> None:
     require_positive("optimiser.clip_norm", optimiser.clip_norm)
     require_positive("validation.every", validation.every)
     require_positive("validation.block_px", validation.block_px)
+    require_within("optimiser.epochs", optimiser.epochs, 0, 1e6)
     require_within("optimiser.ema_decay", optimiser.ema_decay, 0, 0.99999)
     require_within("optimiser.layer_decay", optimiser.layer_decay, 0.01, 1)
     require_within("optimiser.trained_blocks", optimiser.trained_blocks, 0, 1000)

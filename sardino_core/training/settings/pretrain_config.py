@@ -13,6 +13,7 @@ from typing import Any, Literal
 from sardino_core.contract.errors import SettingInvalid
 from sardino_core.contract.jobs import Units
 from sardino_core.contract.model_spec import BackboneSpec, InputSpec, ModelSpec
+from sardino_core.training.settings.epochs import with_epochs
 from sardino_core.training.settings.run_config import Precision, RunConfig
 from sardino_core.training.settings.yaml_config import read_config, require_positive, require_within
 from sardino_core.training.windows.chips import ChipConfig
@@ -94,6 +95,7 @@ class PretrainOptimiserConfig:
     """AdamW with linear warm-up and cosine; weight decay rises by a cosine and spares biases, norms and tokens."""
 
     steps: int = 600
+    epochs: float = 0.0  # instead of steps: passes over the windows that fit side by side; stretches what is in steps
     batch_size: int = 64  # windows per step, over all processes and parts
     micro_batch: int = 0  # windows per forward pass; fewer than the batch: gradients are accumulated; 0: the batch
     lr: float = 5e-4  # at this batch size; DINO's rule is 5e-4 * batch / 256
@@ -212,6 +214,7 @@ PRESETS = (
 def with_presets(config: PretrainConfig, windows: int) -> tuple[PretrainConfig, str]:
     """Fill in what was left to the amount of data; returns the reason as a line for the log as well."""
     preset = next(item for item in PRESETS if windows <= item.up_to)
+    optimiser = with_epochs(config.optimiser, windows, ("warm_up", "freeze_last_layer"))
     loss, head = config.loss, config.head
     chosen: dict[str, Any] = {}
     if not head.prototypes:
@@ -225,7 +228,9 @@ def with_presets(config: PretrainConfig, windows: int) -> tuple[PretrainConfig, 
         loss = replace(loss, momentum=preset.momentum)
     said = ", ".join(f"{name} {value:g}" for name, value in chosen.items())
     reason = f"{windows} windows side by side fit the data: {said or 'all sizes are as configured'}"
-    return replace(config, head=head, loss=loss), reason
+    if optimiser.steps != config.optimiser.steps:
+        reason += f"; {config.optimiser.epochs:g} epochs are {optimiser.steps} steps"
+    return replace(config, head=head, loss=loss, optimiser=optimiser), reason
 
 
 def _check(config: PretrainConfig) -> None:
@@ -256,6 +261,7 @@ def _check(config: PretrainConfig) -> None:
     ):
         require_within(f"{key}[0]", low, least, high)
         require_within(f"{key}[1]", high, low, most)
+    require_within("optimiser.epochs", optimiser.epochs, 0, 1e6)
     require_within("views.context", views.context, 1, 8)
     require_within("views.aspect", views.aspect, 1, 2)
     require_within("views.local_crops", views.local_crops, 0, 32)
