@@ -69,7 +69,7 @@ def _option(name: str, value: Any) -> List[str]:
     if value is False:  # only what is on by default can differ by being off
         return ["--no-" + name[2:]]
     if isinstance(value, dict):
-        return [name, ",".join(f"{key}={number}" for key, number in value.items())]
+        value = ",".join(f"{key}={number}" for key, number in value.items())
     if name == "--extent":
         return [f"{name}={','.join(map(repr, value))}"]
     if isinstance(value, tuple):

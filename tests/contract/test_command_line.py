@@ -50,10 +50,10 @@ JOBS = [
     SamplePointsJob("map.tif", "points.geojson"),
     SamplePointsJob("map.tif", "points.geojson", 100, 5, 3, True),
     AccuracyJob("map.tif", "points.geojson", "report.html"),
-    AccuracyJob("map.tif", "r.tif", "report.html", {1: 80, -2: 0}, "class name"),
-    PretrainJob("run", ("*.tif", "b.tif"), "pretrain-small", "m.safetensors", True, True, ("optimiser.steps=3",)),
+    AccuracyJob("map.tif", "r.tif", "report.html", {-2: 0, 1: 80}, "class name"),
+    PretrainJob("run", ("*.tif", "b.tif"), "pretrain-small", "m.safetensors", 2.5, True, True, ("optimiser.steps=3",)),
     PretrainJob("run"),
-    FinetuneJob("run", "scratch", ("a.tif",), ("l.tif",), "finetune-starter", 0.1, True, True, ("seed=3",)),
+    FinetuneJob("run", "scratch", ("a.tif",), ("l.tif",), "finetune-starter", 3.0, 0.1, True, True, ("seed=3",)),
     EvaluateJob("run", "starter", ("a.tif",), ("l.tif",), "finetune-starter", True, ("seed=3",)),
     EvaluateJob("run", "starter"),
 ]
