@@ -1,8 +1,9 @@
 # Every target makes the environment it needs; the second run only works when something changed.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-qgis lint setup bench package starter clean
+.PHONY: help demo test test-qgis lint setup bench package install qgis starter clean
 
 INPUT ?=
+PROFILE ?=
 DATA ?= ../shared/data
 
 help: ## show this help
@@ -32,6 +33,12 @@ bench: .venv/ready ## speed and memory, written to docs/benchmarks.md
 
 package: .venv/ready ## the QGIS plugin's zip, in dist/
 	@.venv/bin/python scripts/package_plugin.py
+
+install: .venv/ready ## put the plugin into your QGIS profile, or into PROFILE=folder
+	@.venv/bin/python scripts/install_plugin.py $(if $(PROFILE),--profile "$(PROFILE)")
+
+qgis: .venv/ready ## open QGIS with the plugin and a simulated scene; your own profile is not touched
+	@.venv/bin/python scripts/install_plugin.py --open
 
 starter: .venv/ready ## train the starter model again (about half an hour); DATA=folder with the real tiles
 	.venv/bin/python scripts/make_starter.py --data "$(DATA)" --work build/starter

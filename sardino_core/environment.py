@@ -13,14 +13,17 @@ from pathlib import Path
 from sardino_core.contract.findings import Finding
 
 _TRAINING = ("timm", "torchvision", "onnx", "onnxscript", "yaml", "tensorboard")
-_FULL = "pip install 'sardino[torch]' for training and GPUs"
+_FULL = "for training and GPUs: pip install 'sardino[torch]'; in QGIS, the full environment"
 
 
 def findings() -> list[Finding]:
     """Look at Python, packages, devices, memory and the starter model. Never raises for something that is missing."""
     return [
         _python(),
-        *(_package(name, "pip install sardino") for name in ("numpy", "rasterio", "safetensors", "onnxruntime")),
+        *(
+            _package(name, f"pip install {name}; in QGIS, repair the environment")
+            for name in ("numpy", "rasterio", "safetensors", "onnxruntime")
+        ),
         _gdal(),
         _providers(),
         _torch(),

@@ -1,0 +1,1 @@
+"""Widgets. Nothing here is imported before a window needs it."""

@@ -1,0 +1,106 @@
+"""How each kind of result looks: a style file NAME.qml beside the raster, which QGIS applies whenever it opens it.
+
+Written in the thread that ran the job. The class map's own style is written by the core, which knows the classes.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from pathlib import Path
+
+from osgeo import gdal
+from qgis.core import (
+    QgsColorRampShader,
+    QgsContrastEnhancement,
+    QgsMapLayer,
+    QgsMultiBandColorRenderer,
+    QgsRasterLayer,
+    QgsRasterRenderer,
+    QgsRasterShader,
+    QgsSingleBandPseudoColorRenderer,
+    QgsStyle,
+)
+
+_SAMPLED_SIDE = 400  # pixels per side that the range of values is taken from
+_TAILS = 0.02  # share of the pixels beyond each end of the range
+_STOPS = 9  # of a ramp
+
+
+def write_style(path: str, kind: str) -> None:
+    """Write the style of a raster; `kind` is classes, confidence, attention or embeddings."""
+    if kind == "classes":
+        return
+    options = QgsRasterLayer.LayerOptions(False)  # no default style: that would cost statistics, and leave a file
+    layer = QgsRasterLayer(path, Path(path).stem, "gdal", options)
+    if not layer.isValid():
+        return
+    layer.setRenderer(_renderer(layer, kind))
+    layer.saveNamedStyle(str(Path(path).with_suffix(".qml")), QgsMapLayer.StyleCategory.Symbology)
+
+
+def _renderer(layer: QgsRasterLayer, kind: str) -> QgsRasterRenderer:
+    if kind == "confidence":
+        return _ramp(layer, "Viridis", 0.0, 1.0)
+    if kind == "embeddings" and layer.bandCount() >= 3:
+        return _colours(layer)
+    return _ramp(layer, "Magma" if kind == "attention" else "Viridis", *_range(layer, 1))
+
+
+def _ramp(layer: QgsRasterLayer, name: str, low: float, high: float) -> QgsSingleBandPseudoColorRenderer:
+    """Band 1 on a perceptually uniform ramp."""
+    ramp = QgsStyle.defaultStyle().colorRamp(name)
+    function = QgsColorRampShader(low, high, ramp, QgsColorRampShader.Type.Interpolated)
+    steps = [step / (_STOPS - 1) for step in range(_STOPS)]
+    function.setColorRampItemList(
+        [
+            QgsColorRampShader.ColorRampItem(
+                low + step * (high - low), ramp.color(step), f"{low + step * (high - low):.3g}"
+            )
+            for step in steps
+        ]
+    )
+    shader = QgsRasterShader()
+    shader.setRasterShaderFunction(function)
+    renderer = QgsSingleBandPseudoColorRenderer(layer.dataProvider(), 1, shader)
+    renderer.setClassificationMin(low)
+    renderer.setClassificationMax(high)
+    return renderer
+
+
+def _colours(layer: QgsRasterLayer) -> QgsMultiBandColorRenderer:
+    """The first three bands as red, green and blue, each stretched to its own range."""
+    provider = layer.dataProvider()
+    renderer = QgsMultiBandColorRenderer(provider, 1, 2, 3)
+    setters = (
+        renderer.setRedContrastEnhancement,
+        renderer.setGreenContrastEnhancement,
+        renderer.setBlueContrastEnhancement,
+    )
+    for band, setter in enumerate(setters, start=1):
+        low, high = _range(layer, band)
+        stretch = QgsContrastEnhancement(provider.dataType(band))
+        stretch.setMinimumValue(low)
+        stretch.setMaximumValue(high)
+        stretch.setContrastEnhancementAlgorithm(
+            QgsContrastEnhancement.ContrastEnhancementAlgorithm.StretchToMinimumMaximum
+        )
+        setter(stretch)
+    return renderer
+
+
+def _range(layer: QgsRasterLayer, band: int) -> tuple[float, float]:
+    """The values between which most pixels lie, from a thinned reading.
+
+    Not QGIS's own statistics: they leave a file of histograms beside the raster.
+    """
+    dataset = gdal.Open(layer.source())  # which must outlive its band
+    source = dataset.GetRasterBand(band)
+    size = min(source.XSize, _SAMPLED_SIDE), min(source.YSize, _SAMPLED_SIDE)
+    pixels = source.ReadRaster(0, 0, source.XSize, source.YSize, *size, gdal.GDT_Float32)
+    values = sorted(value for value in array("f", pixels) if math.isfinite(value))
+    if not values:
+        return 0.0, 1.0
+    last = len(values) - 1
+    low, high = values[round(_TAILS * last)], values[round((1 - _TAILS) * last)]
+    return (low, high) if high > low else (low, low + 1.0)

@@ -1,0 +1,138 @@
+"""What every algorithm does alike: judge its parameters, build a job, have a worker do it, say how to repeat it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from qgis.core import (
+    QgsProcessingAlgorithm,
+    QgsProcessingContext,
+    QgsProcessingException,
+    QgsProcessingFeedback,
+    QgsProcessingParameterDefinition,
+)
+from qgis.PyQt.QtGui import QIcon
+
+from sar_dino_qgis.i18n import tr
+from sar_dino_qgis.icons import icon, icon_path
+from sar_dino_qgis.processing.feedback import FeedbackListener
+from sar_dino_qgis.processing.repeat import qgis_process_call
+from sar_dino_qgis.settings import problem_with_python
+from sardino_core.contract.command_line import command_line
+from sardino_core.contract.errors import Cancelled, SardinoError
+from sardino_core.contract.jobs import Job
+from sardino_core.contract.messages import Result
+from sardino_core.contract.model_reader import STARTER
+
+Parameters = Mapping[str, Any]
+
+
+class SardinoAlgorithm(QgsProcessingAlgorithm):
+    """Subclasses name themselves, declare parameters, check them, build a job, and name its outputs."""
+
+    NAME = ""
+    TITLE = ""
+    GROUP = ("", "")  # id and name
+    TAGS: tuple[str, ...] = ()
+    HELP = ""
+
+    # What a subclass says -------------------------------------------------------------------------------------------
+
+    def parameters(self) -> list[QgsProcessingParameterDefinition]:
+        """The parameters, in the dialog's order."""
+        raise NotImplementedError
+
+    def check(self, parameters: Parameters, context: QgsProcessingContext) -> None:
+        """Judge the parameters before any work. Raises SardinoError."""
+
+    def read_layers(self, parameters: Parameters, context: QgsProcessingContext) -> None:
+        """Take what is needed from layers: the one step in the main thread, so a short one. Raises SardinoError."""
+
+    def job(self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback) -> Job:
+        """What the worker shall do. Raises SardinoError."""
+        raise NotImplementedError
+
+    def finish(
+        self, job: Any, result: Result, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> dict[str, Any]:
+        """The algorithm's outputs by name."""
+        raise NotImplementedError
+
+    # What QGIS asks -------------------------------------------------------------------------------------------------
+
+    def createInstance(self) -> QgsProcessingAlgorithm:
+        return type(self)()
+
+    def name(self) -> str:
+        return self.NAME
+
+    def displayName(self) -> str:
+        return tr(self.TITLE)
+
+    def groupId(self) -> str:
+        return self.GROUP[0]
+
+    def group(self) -> str:
+        return tr(self.GROUP[1])
+
+    def tags(self) -> list[str]:
+        return ["SAR", "radar", "Sentinel-1", "DINO", *self.TAGS]
+
+    def icon(self) -> QIcon:
+        return icon()
+
+    def svgIconPath(self) -> str:
+        return icon_path()
+
+    def shortHelpString(self) -> str:
+        described = [f"<li><b>{item.description()}</b>: {item.help()}</li>" for item in self.parameterDefinitions()]
+        return f"<p>{tr(self.HELP)}</p><ul>{''.join(described)}</ul>"
+
+    def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
+        for parameter in self.parameters():
+            self.addParameter(parameter)
+
+    def canExecute(self) -> tuple[bool, str]:
+        problem = problem_with_python()
+        return not problem, problem
+
+    def checkParameterValues(self, parameters: Parameters, context: QgsProcessingContext) -> tuple[bool, str]:
+        try:
+            self.check(parameters, context)
+        except SardinoError as error:
+            return False, str(error)
+        return super().checkParameterValues(parameters, context)  # whose reasons are shorter
+
+    def prepareAlgorithm(
+        self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> bool:
+        try:
+            self.read_layers(parameters, context)
+        except SardinoError as error:
+            raise QgsProcessingException(str(error)) from error
+        return True
+
+    def processAlgorithm(
+        self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> dict[str, Any]:
+        try:
+            job = self.job(parameters, context, feedback)
+            feedback.pushInfo(tr("The same from a command line:"))
+            feedback.pushCommandInfo(shlex.join(command_line(job)))
+            feedback.pushCommandInfo(qgis_process_call(self.id(), parameters, self.parameterDefinitions()))
+            result = self.provider().pool.run(job, FeedbackListener(feedback))
+            return self.finish(job, result, context, feedback)
+        except Cancelled:
+            return {}  # QGIS's own way to tell a run that was stopped
+        except SardinoError as error:
+            raise QgsProcessingException(str(error)) from error
+
+    # Parameters as the core takes them ------------------------------------------------------------------------------
+
+    def model_name(self, parameters: Parameters, context: QgsProcessingContext, name: str = "MODEL") -> str:
+        """The model as the worker takes it: `starter`, or an absolute path."""
+        text = self.parameterAsString(parameters, name, context).strip()
+        return text if text in ("", STARTER) else str(Path(text).expanduser().absolute())

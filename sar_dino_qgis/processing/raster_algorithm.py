@@ -1,0 +1,122 @@
+"""What the algorithms that run a model over a scene share: reading the scene's parameters, dressing the results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from qgis.core import QgsProcessingContext, QgsProcessingFeedback, QgsProcessingUtils, QgsRasterLayer
+
+from sar_dino_qgis.layers.post_processor import announce, layer_name
+from sar_dino_qgis.layers.styles import write_style
+from sar_dino_qgis.processing.areas import geojson_of
+from sar_dino_qgis.processing.base import Parameters, SardinoAlgorithm
+from sar_dino_qgis.processing.checks import check_bands, check_extent, check_spacing, model_of, parse_bands
+from sar_dino_qgis.processing.rasters import Raster, file_of, rasters_of
+from sardino_core.contract.errors import InputMissing
+from sardino_core.contract.jobs import RunOptions, SceneOptions
+from sardino_core.contract.messages import Result
+from sardino_core.contract.model_spec import ModelSpec
+
+
+class RasterAlgorithm(SardinoAlgorithm):
+    """INPUT, MODEL, EXTENT, BANDS, UNITS, BATCH_SIZE and DEVICE always; CUTLINE, MASK and OVERLAP where declared."""
+
+    GROUP = ("maps", "Maps from a scene")
+    OUTPUTS: Mapping[str, str] = {}  # output parameter -> how it is styled, see layers/styles.py
+
+    _rasters: list[Raster]
+    _extent: tuple[float, float, float, float] | None
+    _mask_raster: str | None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._destinations: dict[str, str] = {}  # output parameter -> the path as QGIS knows it
+
+    def check_model(self, spec: ModelSpec) -> None:
+        """Raises ModelInvalid for a model that this algorithm cannot use."""
+
+    def check(self, parameters: Parameters, context: QgsProcessingContext) -> None:
+        spec = model_of(self.model_name(parameters, context))
+        self.check_model(spec)
+        rasters = self._read_rasters(parameters, context)
+        check_bands(rasters, spec, self._bands(parameters, context))
+        check_spacing(rasters, spec)
+        check_extent(rasters, self.parameterAsExtent(parameters, "EXTENT", context, rasters[0].crs))
+
+    def read_layers(self, parameters: Parameters, context: QgsProcessingContext) -> None:
+        self._rasters = self._read_rasters(parameters, context)
+        area = self.parameterAsExtent(parameters, "EXTENT", context, self._rasters[0].crs)
+        bounds = (area.xMinimum(), area.yMinimum(), area.xMaximum(), area.yMaximum())
+        self._extent = None if area.isNull() else bounds
+        mask = self.parameterAsLayer(parameters, "MASK", context) if self.parameterDefinition("MASK") else None
+        self._mask_raster = file_of(mask) if isinstance(mask, QgsRasterLayer) else None
+
+    def scene(
+        self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> SceneOptions:
+        """How the scene is read; polygons are written to temporary files here, off the main thread."""
+        return SceneOptions(
+            inputs=tuple(raster.path for raster in self._rasters),
+            bands=self._bands(parameters, context),
+            units=self.parameterAsEnumString(parameters, "UNITS", context) or "auto",
+            extent=self._extent,
+            cutline=self._polygons(parameters, "CUTLINE", context, feedback),
+            mask=self._mask_raster or self._polygons(parameters, "MASK", context, feedback),
+        )
+
+    def run_options(self, parameters: Parameters, context: QgsProcessingContext, overlap: float) -> RunOptions:
+        """How the model is run; overviews always, for QGIS draws from them."""
+        return RunOptions(
+            model=self.model_name(parameters, context),
+            overlap=self.parameterAsDouble(parameters, "OVERLAP", context)
+            if self.parameterDefinition("OVERLAP")
+            else overlap,
+            batch_size=self.parameterAsInt(parameters, "BATCH_SIZE", context),
+            device=self.parameterAsEnumString(parameters, "DEVICE", context) or "auto",
+            overviews=True,
+        )
+
+    def output_path(self, parameters: Parameters, name: str, context: QgsProcessingContext) -> str | None:
+        """The absolute path of a raster to write; None where it was not asked for.
+
+        Asks QGIS once: a temporary output has another name each time.
+        """
+        destination = self.parameterAsOutputLayer(parameters, name, context)
+        if not destination:
+            return None
+        self._destinations[name] = destination
+        return str(Path(destination).absolute())
+
+    def finish(
+        self, job: Any, result: Result, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> dict[str, Any]:
+        for name, destination in self._destinations.items():
+            write_style(str(Path(destination).absolute()), self.OUTPUTS[name])
+            title = self.parameterDefinition(name).description()
+            announce(context, destination, title, layer_name(title, job))
+        return dict(self._destinations)
+
+    def _read_rasters(self, parameters: Parameters, context: QgsProcessingContext) -> list[Raster]:
+        layers = self.parameterAsLayerList(parameters, "INPUT", context)
+        given = parameters.get("INPUT")
+        missing = [
+            item for item in (given if isinstance(given, (list, tuple)) else [given])
+            if isinstance(item, str) and QgsProcessingUtils.mapLayerFromString(item, context) is None
+        ]  # fmt: skip
+        if missing or not layers:
+            raise InputMissing(
+                f"{missing[0] if missing else 'The input'} cannot be opened as a raster layer.",
+                "Choose Sentinel-1 rasters that are local files.",
+            )
+        return rasters_of(layers)
+
+    def _bands(self, parameters: Parameters, context: QgsProcessingContext) -> dict[str, int]:
+        return parse_bands(self.parameterAsString(parameters, "BANDS", context))
+
+    def _polygons(
+        self, parameters: Parameters, name: str, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+    ) -> str | None:
+        source = self.parameterAsSource(parameters, name, context) if self.parameterDefinition(name) else None
+        return geojson_of(source, name.lower(), feedback) if source is not None else None

@@ -1,0 +1,58 @@
+"""A run of an algorithm as a call of `qgis_process`, to be copied from the log."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from qgis.core import (
+    NULL,
+    QgsMapLayer,
+    QgsProcessingFeatureSourceDefinition,
+    QgsProcessingOutputLayerDefinition,
+    QgsProcessingParameterDefinition,
+    QgsProject,
+    QgsProperty,
+    QgsRectangle,
+    QgsReferencedRectangle,
+)
+
+
+def qgis_process_call(
+    algorithm: str, parameters: Mapping[str, Any], definitions: Sequence[QgsProcessingParameterDefinition]
+) -> str:
+    """One line for a shell; parameters that were not given are left to their defaults."""
+    given = [(item.name(), parameters.get(item.name())) for item in definitions]
+    values = [f"{name}={text}" for name, value in given for text in _texts(value)]
+    return shlex.join(["qgis_process", "run", algorithm, "--", *values])
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """The value as qgis_process takes it; a list repeats its parameter."""
+    if value is None or value == NULL or value == "":
+        return
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, QgsProcessingOutputLayerDefinition):
+        yield from _texts(value.sink)
+    elif isinstance(value, QgsProcessingFeatureSourceDefinition):
+        yield from _texts(value.source)
+    elif isinstance(value, QgsProperty):
+        yield from _texts(value.staticValue())
+    elif isinstance(value, QgsMapLayer):
+        yield value.source()
+    elif isinstance(value, QgsReferencedRectangle):
+        yield f"{_rectangle(value)} [{value.crs().authid()}]"
+    elif isinstance(value, QgsRectangle):
+        yield _rectangle(value)
+    elif isinstance(value, bool):
+        yield str(value).lower()
+    else:
+        layer = QgsProject.instance().mapLayer(str(value)) if isinstance(value, str) else None
+        yield layer.source() if layer is not None else str(value)
+
+
+def _rectangle(value: QgsRectangle) -> str:
+    return f"{value.xMinimum()},{value.xMaximum()},{value.yMinimum()},{value.yMaximum()}"

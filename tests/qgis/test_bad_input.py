@@ -1,0 +1,141 @@
+"""What cannot work is refused before any work, in one line that names the remedy."""
+
+from __future__ import annotations
+
+import pytest
+from osgeo import gdal
+from qgis.core import (
+    QgsApplication,
+    QgsProcessingContext,
+    QgsProcessingException,
+    QgsProject,
+    QgsRasterLayer,
+    QgsReferencedRectangle,
+    QgsVectorLayer,
+)
+
+from tests.qgis.conftest import ROOT
+from tests.qgis.test_maps import LONLAT, rectangle_of
+
+
+@pytest.fixture
+def refusal(plugin):
+    """Why parameters are refused; a test fails when they are not."""
+
+    def check(name, **parameters):
+        algorithm = QgsApplication.processingRegistry().createAlgorithmById(f"sardino:{name}")
+        suitable, message = algorithm.checkParameterValues(parameters, QgsProcessingContext())
+        assert not suitable
+        assert "\n" not in message
+        return message
+
+    return check
+
+
+def changed(scene, path, **options):
+    """A copy of the scene, changed by gdal_translate's options."""
+    gdal.Translate(str(path), scene, **options)
+    return str(path)
+
+
+def test_good_parameters_are_accepted(plugin, scene, tmp_path):
+    for name in ("segment", "attention", "embeddings"):
+        algorithm = QgsApplication.processingRegistry().createAlgorithmById(f"sardino:{name}")
+        parameters = {"INPUT": [scene], "OUTPUT": str(tmp_path / "a.tif")}
+        assert algorithm.checkParameterValues(parameters, QgsProcessingContext())[0]
+
+
+def test_a_missing_raster(refusal, tmp_path):
+    missing = str(tmp_path / "none.tif")
+    assert missing in refusal("segment", INPUT=[missing], OUTPUT="TEMPORARY_OUTPUT")
+
+
+def test_a_layer_that_is_no_file(refusal):
+    source = "type=xyz&url=https://example.org/%7Bz%7D/%7Bx%7D/%7By%7D.png&zmax=1&zmin=0"
+    message = refusal("segment", INPUT=[QgsRasterLayer(source, "tiles of the web", "wms")], OUTPUT="TEMPORARY_OUTPUT")
+    assert "tiles of the web is no raster file" in message and "GeoTIFF" in message
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        ("", "No model"),
+        ("nowhere.safetensors", "does not exist"),
+        (str(ROOT / "LICENSE"), "not a whole model file"),
+        (str(ROOT), "is a folder"),
+    ],
+)
+def test_what_is_no_model(refusal, scene, model, reason):
+    assert reason in refusal("segment", INPUT=[scene], MODEL=model, OUTPUT="TEMPORARY_OUTPUT")
+
+
+def test_a_single_polarisation(refusal, scene, tmp_path):
+    one = changed(scene, tmp_path / "scene_VV.tif", bandList=[1])
+    message = refusal("segment", INPUT=[one], OUTPUT="TEMPORARY_OUTPUT")
+    assert "scene_VV.tif has 1 band; `starter` needs VV and VH" in message
+
+
+def test_other_polarisations(refusal, scene, tmp_path):
+    path = changed(scene, tmp_path / "scene.tif")
+    dataset = gdal.Open(path, gdal.GA_Update)
+    for band, name in ((1, "Sigma0_HH_db"), (2, "Sigma0_HV_db")):
+        dataset.GetRasterBand(band).SetDescription(name)
+    del dataset
+    message = refusal("segment", INPUT=[path], OUTPUT="TEMPORARY_OUTPUT")
+    assert "holds HV and HH" in message and "needs VV and VH" in message
+
+
+@pytest.mark.parametrize("bands", ["VV", "VV=one", "=1", "VV:1,VH:2"])
+def test_bands_that_cannot_be_read(refusal, scene, bands):
+    assert "VV=1,VH=2" in refusal("segment", INPUT=[scene], BANDS=bands, OUTPUT="TEMPORARY_OUTPUT")
+
+
+def test_pixels_that_are_too_large(refusal, scene, tmp_path):
+    box = QgsRasterLayer(scene).extent()
+    bounds = [box.xMinimum(), box.yMaximum(), box.xMinimum() + 192e3, box.yMaximum() - 192e3]
+    wide = changed(scene, tmp_path / "wide.tif", outputBounds=bounds)
+    message = refusal("segment", INPUT=[wide], OUTPUT="TEMPORARY_OUTPUT")
+    assert "1000 m apart" in message and "2 to 160 m" in message
+
+
+def test_an_extent_elsewhere(refusal, scene):
+    box, crs = rectangle_of(scene, 3, 3, 4, 4)
+    message = refusal("segment", INPUT=[scene], EXTENT=QgsReferencedRectangle(box, crs), OUTPUT="TEMPORARY_OUTPUT")
+    assert "does not meet scene.tif" in message
+
+
+def test_a_layer_of_attention_that_is_not_there(refusal, scene):
+    assert "layers 0 to 11" in refusal("attention", INPUT=[scene], LAYER=12, OUTPUT="TEMPORARY_OUTPUT")
+
+
+def test_more_components_than_dimensions(refusal, scene):
+    assert "192 dimensions" in refusal("embeddings", INPUT=[scene], COMPONENTS=193, OUTPUT="TEMPORARY_OUTPUT")
+
+
+def test_a_cutline_without_polygons(run, scene, tmp_path):
+    empty = QgsVectorLayer(f"Polygon?crs={LONLAT.authid()}", "empty", "memory")
+    with pytest.raises(QgsProcessingException, match="cutline layer holds no feature"):
+        run("segment", INPUT=[scene], CUTLINE=empty, OUTPUT=str(tmp_path / "a.tif"))
+
+
+def test_what_only_the_worker_knows_is_told_in_one_line(run, scene, tmp_path):
+    with pytest.raises(QgsProcessingException) as refused:
+        run("segment", INPUT=[scene], BANDS="VV=1,VH=1", OUTPUT=str(tmp_path / "a.tif"))
+    assert "takes one band twice" in str(refused.value) and "Traceback" not in str(refused.value)
+    assert not (tmp_path / "a.tif").exists()
+
+
+def test_a_folder_that_cannot_be_written(run, scene, tmp_path):
+    with pytest.raises(QgsProcessingException, match="does not exist"):
+        run("segment", INPUT=[scene], OUTPUT=str(tmp_path / "nowhere" / "a.tif"))
+
+
+def test_a_layer_whose_file_is_gone(refusal, scene, tmp_path):
+    path = changed(scene, tmp_path / "scene.tif")
+    layer = QgsRasterLayer(path, "gone")
+    QgsProject.instance().addMapLayer(layer)
+    try:
+        (tmp_path / "scene.tif").unlink()
+        assert "does not exist" in refusal("segment", INPUT=[layer], OUTPUT="TEMPORARY_OUTPUT")
+    finally:
+        QgsProject.instance().clear()

@@ -1,0 +1,61 @@
+"""Training from QGIS: rasters in, a model file out that the next algorithm takes."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+from osgeo import gdal
+from qgis.core import QgsApplication, QgsProcessingContext
+
+from sardino_core.contract.model_reader import read_spec
+from tests.qgis.conftest import ROOT
+
+
+@pytest.fixture(scope="session")
+def has_torch(worker):
+    """Training needs torch in the worker's Python."""
+    if subprocess.run([worker, "-c", "import torch, timm"], capture_output=True).returncode:
+        pytest.skip("the worker's Python has no torch")
+
+
+def test_finetune_makes_a_model_that_maps(run, has_torch, place, tmp_path, feedback):
+    model = str(tmp_path / "mine.safetensors")
+    result = run(
+        "finetune", IMAGES=[str(place / "scene.tif")], LABELS=[str(place / "labels.tif")], INIT_MODEL="scratch",
+        SETTINGS="optimiser.steps=2 optimiser.batch_size=2 optimiser.warm_up=1", OUTPUT=model,
+    )  # fmt: skip
+    assert result == {"OUTPUT": model}
+    assert read_spec(model).task == "segmentation"
+    assert (tmp_path / "mine" / "metrics.csv").exists()
+    assert any(line.startswith("accuracy") for line in feedback.said)
+    output = run("segment", INPUT=[str(place / "scene.tif")], MODEL=model, OUTPUT=str(tmp_path / "map.tif"))["OUTPUT"]
+    assert gdal.Open(output).RasterXSize == 192
+
+
+def test_pretrain_makes_a_backbone_for_attention(run, has_torch, place, tmp_path):
+    model = str(tmp_path / "backbone.safetensors")
+    settings = "optimiser.steps=2 optimiser.batch_size=4 optimiser.warm_up=1 optimiser.freeze_last_layer=1"
+    run("pretrain", IMAGES=[str(place / "scene.tif")], SETTINGS=settings, OUTPUT=model)
+    assert read_spec(model).task == "pretrained"
+    run("attention", INPUT=[str(place / "scene.tif")], MODEL=model, HEADS="mean", OUTPUT=str(tmp_path / "a.tif"))
+    assert gdal.Open(str(tmp_path / "a.tif")).RasterCount == 1
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("sardino:segment")
+    parameters = {"INPUT": [str(place / "scene.tif")], "MODEL": model, "OUTPUT": "TEMPORARY_OUTPUT"}
+    suitable, message = algorithm.checkParameterValues(parameters, QgsProcessingContext())
+    assert not suitable and "backbone without classes" in message
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"SETTINGS": "optimiser.steps"}, "key=value"),
+        ({"INIT_MODEL": str(ROOT / "LICENSE")}, "not a whole model file"),
+        ({"LABELS": []}, "no raster"),
+    ],
+)
+def test_what_cannot_be_trained_with_is_refused(plugin, place, changed, reason):
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("sardino:finetune")
+    given = {"IMAGES": [str(place / "scene.tif")], "LABELS": [str(place / "labels.tif")], "OUTPUT": "a.safetensors"}
+    suitable, message = algorithm.checkParameterValues({**given, **changed}, QgsProcessingContext())
+    assert not suitable and reason in message
