@@ -1,4 +1,4 @@
-"""`make bench`: speed and memory of `sardino segment`, written as tables with machine, versions, date and command.
+"""`make bench`: speed and memory of `sardino segment` and of training, as tables with machine, versions and date.
 
 Every figure is measured here, in one run; a row that could not be measured says so.
 """
@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
+from bench_training import training
 from rasterio.windows import Window
 
 from sardino_core.contract.jobs import RunOptions, SceneOptions, SegmentJob
@@ -62,6 +63,7 @@ def main() -> int:
             start_up(work, block, arguments.model, arguments.repeats),
             memory(work, block, arguments.model, arguments.rows),
             simulation(work),
+            training(write_tall(work / "train.tif", block, BLOCK), arguments.repeats, table),
         ]
     arguments.output.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
     tell(f"written: {arguments.output}")
