@@ -21,10 +21,12 @@ test-qgis: .venv/ready ## the plugin's tests alone, in a real QGIS; installs it 
 	@[ ! -f .venv-qgis/ready ] || SARDINO_PYTHON="$${SARDINO_PYTHON:-$(CURDIR)/.venv/bin/python}" \
 	    .venv-qgis/bin/python -m pytest -q --confcutdir=tests/qgis tests/qgis
 
-lint: .venv/ready ## ruff and mypy
+lint: .venv/ready ## ruff, mypy, and what the plugin repository looks for: bandit, detect-secrets
 	.venv/bin/ruff check -q .
 	.venv/bin/ruff format -q --check .
 	.venv/bin/mypy
+	.venv/bin/bandit -q -r sar_dino_qgis sardino_core
+	find sar_dino_qgis sardino_core metadata.txt -type f ! -name '*.pyc' -exec .venv/bin/detect-secrets-hook {} +
 
 setup: .venv/ready ## the full environment (with torch) in .venv, for training and development
 

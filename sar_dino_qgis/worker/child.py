@@ -10,7 +10,7 @@ import math
 import os
 import queue
 import signal
-import subprocess  # nosec B404  (a process of its own is the point: lists of arguments, never a shell)
+import subprocess  # nosec B404
 import sys
 import tempfile
 import threading

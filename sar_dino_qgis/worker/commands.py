@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import queue
-import subprocess  # nosec B404  (lists of arguments, never a shell)
+import subprocess  # nosec B404
 import threading
 import time
 from collections.abc import Callable, Mapping

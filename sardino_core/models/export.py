@@ -14,7 +14,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -92,8 +92,7 @@ def _trace(outputs: _Outputs) -> Any:
             raise DependencyMissing(
                 f"Exporting a model needs the package {error.name}.", "Install the extra `sardino[torch]`."
             ) from error
-    assert program is not None
-    return program.model_proto
+    return cast("torch.onnx.ONNXProgram", program).model_proto
 
 
 def _detach_weights(graph: Any, weights: set[str]) -> None:

@@ -123,13 +123,14 @@ def _scatterers(window: PixelWindow, salt: int) -> tuple[Float, Float]:
 
 def _detect(real: Float, imaginary: Float) -> Float:
     """Complex point response, then |s|^2: loses len - 1 samples of the response at every side."""
-    power: Float | None = None
-    for part in (real, imaginary):
-        focused = _filter_columns(_filter_rows(part, _AZIMUTH), _RANGE)
-        np.multiply(focused, focused, out=focused)
-        power = focused if power is None else np.add(power, focused, out=power)
-    assert power is not None
+    power = _focused_power(real)
+    power += _focused_power(imaginary)
     return power
+
+
+def _focused_power(part: Float) -> Float:
+    focused = _filter_columns(_filter_rows(part, _AZIMUTH), _RANGE)
+    return np.multiply(focused, focused, out=focused)
 
 
 def _filter_rows(image: Float, half: Float) -> Float:

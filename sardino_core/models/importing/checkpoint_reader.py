@@ -6,7 +6,7 @@ for this product's own model files, nor for what the names mean: see `model_file
 
 from __future__ import annotations
 
-import pickle
+import pickle  # nosec B403
 import re
 import struct
 import warnings

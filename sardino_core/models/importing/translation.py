@@ -148,8 +148,8 @@ def _place_positions(checkpoint: Checkpoint, found: Translation) -> None:
         )
     found.weights["cls_token"] = class_token.float() + positions[:, :1].float()
     found.weights["pos_embed"] = positions[:, 1:]
-    found.adapted["cls_token"] = "its position added into it"
-    found.adapted["pos_embed"] = "the patches' positions alone"
+    for name, how in (("cls_token", "its position added into it"), ("pos_embed", "the patches' positions alone")):
+        found.adapted[name] = how
 
 
 def _check_periods(checkpoint: Checkpoint, found: Translation) -> None:

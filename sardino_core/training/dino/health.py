@@ -115,8 +115,7 @@ class Watch:
     @staticmethod
     def of(state: dict[str, object]) -> Watch:
         """From the checkpoint."""
-        said = state["said"]
-        assert isinstance(said, list)
+        said = cast("list[str]", state["said"])
         return Watch(str(state["collapsed"]), int(str(state["suspicions"])), set(said))
 
 

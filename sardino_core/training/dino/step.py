@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -145,13 +146,8 @@ def follow(teacher: DinoNetwork, student: DinoNetwork, momentum: float) -> None:
 
 def _hidden(tokens: Tensor, part: Part) -> Tensor:
     """(2 n, prefix + N, D) to the masked patches' (M, D)."""
-    patches = tokens[:, -_patches(part) :]
+    patches = tokens[:, -cast(Tensor, part.masks).shape[1] :]
     return patches.reshape(-1, patches.shape[-1])[part.hidden]
-
-
-def _patches(part: Part) -> int:
-    assert part.masks is not None
-    return part.masks.shape[1]
 
 
 def _centred(

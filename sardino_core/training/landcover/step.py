@@ -54,8 +54,7 @@ class Criterion:
 
     def total(self, batch: Sequence[Part], crew: Team) -> Tensor:
         """What all labelled pixels of the step count together, over all passes and processes."""
-        mine = sum(label_weights(part.target, self.table, self.weights).sum() for part in batch)
-        assert isinstance(mine, Tensor)
+        mine = torch.stack([label_weights(part.target, self.table, self.weights).sum() for part in batch]).sum()
         return crew.sum(mine).clamp(min=1e-6)
 
     def __call__(self, logits: Tensor, part: Part, total: Tensor, share: float) -> Tensor:

@@ -60,7 +60,7 @@ def _parse(text: str) -> Any:
     Loader.add_implicit_resolver(
         "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
     )
-    return yaml.load(text, Loader)  # a SafeLoader
+    return yaml.load(text, Loader)  # nosec B506
 
 
 def _find(name: str) -> Path:
