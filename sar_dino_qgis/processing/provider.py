@@ -15,6 +15,7 @@ from sar_dino_qgis.processing.preflight import Preflight
 from sar_dino_qgis.processing.pretrain import Pretrain
 from sar_dino_qgis.processing.samplepoints import SamplePoints
 from sar_dino_qgis.processing.segment import Segment
+from sar_dino_qgis.processing.shipped_model import shipped_models
 from sar_dino_qgis.worker.process import WorkerPool
 from sardino_core import __version__
 
@@ -53,5 +54,5 @@ class SardinoProvider(QgsProcessingProvider):
         return ["geojson"]
 
     def loadAlgorithms(self) -> None:
-        for algorithm in ALGORITHMS:
-            self.addAlgorithm(algorithm())
+        for algorithm in (*(kind() for kind in ALGORITHMS), *shipped_models()):
+            self.addAlgorithm(algorithm)
