@@ -1,4 +1,4 @@
-"""What a run will take, before it starts: windows, time, memory, disk space. Arithmetic alone."""
+"""What a run will take, before it starts or soon after: windows, time, memory, disk space. Arithmetic alone."""
 
 from __future__ import annotations
 
@@ -52,3 +52,10 @@ def costs(plan: TilePlan, spec: ModelSpec, *, seconds_per_window: float, filled:
         memory_mb=resident_mb + streams_mb,
         disk_mb={name: size / _MB for name, size in disk.items()},
     )
+
+
+def duration(seconds: float) -> str:
+    """For a person."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

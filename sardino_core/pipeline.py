@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from sardino_core.contract.jobs import RunOptions, SceneOptions
 from sardino_core.contract.listener import Listener
 from sardino_core.contract.model_spec import ModelSpec
+from sardino_core.costs import costs, duration
 from sardino_core.products import Product, Windows, cells_with_data
 from sardino_core.raster.blending import Rows, TileValues, blend
 from sardino_core.raster.grid import RasterGrid
@@ -28,6 +30,7 @@ from sardino_core.raster.resampling import cell_size, resample_backscatter, resa
 from sardino_core.raster.scaling import standardise
 from sardino_core.raster.strips import TilePixels, read_tile, read_tiles
 from sardino_core.raster.tiles import Tile, TilePlan, plan_tiles
+from sardino_core.resident_memory import resident_mb
 
 if TYPE_CHECKING:
     from sardino_core.models.predictor import Predictor
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 GDAL_CACHE_MB = 64  # GDAL's own default is 5 % of the machine's memory
 _WINDOWS_AHEAD = 2  # batches read while one is predicted
+_TIMED_BATCH = 2  # from which the run's duration is told: the first one warms up
 
 
 @dataclass(frozen=True)
@@ -85,15 +89,26 @@ class Session:
             )
 
     def _predict(self, inputs: Iterable[_Input], product: Product) -> Iterator[TileValues]:
-        done = 0
+        done, timed = 0, 0
         for group in batched(inputs, self.batch):
             self.listener.raise_if_cancelled()
             windows = [item.window for item in group if item.window is not None]
+            started = time.perf_counter()
             values = iter(product.predict(np.stack(windows)) if windows else ())
+            timed += bool(windows)
+            if windows and timed == _TIMED_BATCH:
+                self._tell_costs((time.perf_counter() - started) / len(windows))
             for item in group:
                 yield TileValues(item.tile, None if item.window is None else next(values), item.valid)
             done += len(group)
             self.listener.progress(done / self.plan.count, f"window {done} of {self.plan.count}")
+
+    def _tell_costs(self, seconds_per_window: float) -> None:
+        found = costs(
+            self.plan, self.spec, seconds_per_window=seconds_per_window, filled=1.0, resident_mb=resident_mb()
+        )
+        memory = f"{found.memory_mb:.0f} MB of memory, however high the raster is"
+        self.listener.log("info", f"This will take about {duration(found.seconds)}, and {memory}.")
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,9 @@ refused by the reader with its own errors, as it would be by the run itself.
 
 from __future__ import annotations
 
-import sys
 import time
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,18 +22,18 @@ from sardino_core.contract.jobs import PreflightJob
 from sardino_core.contract.listener import Listener
 from sardino_core.contract.messages import Result
 from sardino_core.contract.serial import to_dict
-from sardino_core.costs import Costs, costs
+from sardino_core.costs import Costs, costs, duration
 from sardino_core.pipeline import Session, open_session
 from sardino_core.raster.reading.sources import short
 from sardino_core.raster.resampling import resample_backscatter, resampling_matrix
 from sardino_core.raster.strips import read_tile
 from sardino_core.raster.writing.staging import staged
+from sardino_core.resident_memory import resident_mb
 
 _LOOKED_AT = 48  # windows
 _PATIENCE_S = 2.0  # a window that takes longer is timed once, and not in a batch
 _TIMES = 3  # the quickest batch counts: others share the machine
 _LOOKS = "mean²/variance in the most homogeneous fifth of the squares of 16 pixels"
-_USUAL_MB = 350  # where the system does not tell the process's memory
 
 
 def preflight(job: PreflightJob, listener: Listener | None = None) -> Result:
@@ -51,7 +49,7 @@ def preflight(job: PreflightJob, listener: Listener | None = None) -> Result:
             session.spec,
             seconds_per_window=_seconds_per_window(session, listener) if looked.filled else 0.0,
             filled=looked.filled,
-            resident_mb=_resident_mb(),
+            resident_mb=resident_mb(),
         )
         findings = [*_on_reading(session), *_on_fit(session, looked), *_on_costs(session, found)]
         if aside is not None:
@@ -171,7 +169,7 @@ def _on_costs(session: Session, found: Costs) -> list[Finding]:
     return [
         Finding("windows", True, f"{found.windows} of {session.spec.window} pixels"),
         Finding("runs on", True, f"{session.predictor.description}, batch {session.batch}"),
-        Finding("time", True, f"about {_duration(found.seconds)}, from a timed batch on this machine"),
+        Finding("time", True, f"about {duration(found.seconds)}, from a timed batch on this machine"),
         Finding("memory", True, f"about {found.memory_mb:.0f} MB, whatever the scene's height"),
         Finding("disk", True, f"at most, before compression: {disk}"),
     ]
@@ -214,27 +212,3 @@ def _page(job: PreflightJob, session: Session, findings: list[Finding]) -> Page:
     if session.spec.limits:
         page.text(f"About the model: {session.spec.limits}", "note")
     return page
-
-
-def _resident_mb() -> float:
-    """Memory of this process now; where the system does not say, what a run usually has."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-        import resource
-
-        return pages * resource.getpagesize() / 1e6
-    except (OSError, ImportError, ValueError):
-        return _USUAL_MB if sys.platform == "win32" else _peak_mb()
-
-
-def _peak_mb() -> float:
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak / 1e3
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

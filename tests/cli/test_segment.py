@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -37,6 +38,14 @@ def test_the_map_lies_on_the_scene_and_carries_its_legend_and_provenance(run, mo
     assert json.loads(tags["SARDINO_PARAMETERS"])["inputs"] == ["scene.tif"]
     assert str(tmp_path) not in json.dumps(tags)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["map.qml", "map.tif", "map.tif.aux.xml", "scene.tif"]
+
+
+def test_what_it_will_take_is_told_once_when_it_is_known(run, model, scene, tmp_path):
+    command = ["segment", scene, "--model", model, "--output", tmp_path / "map.tif", "--batch-size", 4]
+    status, _, err = run(*command)
+    assert status == 0
+    (line,) = [line for line in err.splitlines() if line.startswith("This will take about")]
+    assert re.search(r"about \d+ s, and \d+ MB of memory", line)
 
 
 def test_confidence_and_probabilities_agree_with_the_map(run, model, scene, tmp_path):
