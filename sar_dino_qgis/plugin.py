@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from qgis.core import QgsApplication
 from qgis.gui import QgisInterface
-from qgis.PyQt.QtWidgets import QAction, QDialog
+from qgis.PyQt.QtCore import QUrl
+from qgis.PyQt.QtGui import QDesktopServices
+from qgis.PyQt.QtWidgets import QAction, QDialog, QFileDialog
 
+from sar_dino_qgis.help import MANUAL, page_url
 from sar_dino_qgis.i18n import tr
 from sar_dino_qgis.icons import icon
 from sar_dino_qgis.processing.provider import SardinoProvider
-from sar_dino_qgis.settings import worker_python
+from sar_dino_qgis.settings import choose_models_folder, models_folder, worker_python
 from sar_dino_qgis.worker.process import WorkerPool
 
 MENU = "SAR land cover (DINO)"
@@ -23,7 +29,7 @@ class SarDinoPlugin:
         self.iface = iface
         self.provider: SardinoProvider | None = None
         self.pool: WorkerPool | None = None
-        self.action: QAction | None = None
+        self.actions: list[QAction] = []
         self.dialog: QDialog | None = None
 
     def initProcessing(self) -> None:
@@ -35,9 +41,10 @@ class SarDinoPlugin:
     def initGui(self) -> None:
         self.initProcessing()
         if self.iface is not None:
-            self.action = QAction(icon(), tr("Environment…"), self.iface.mainWindow())
-            self.action.triggered.connect(self.show_environment)
-            self.iface.addPluginToMenu(MENU, self.action)
+            self._add_action(tr("Environment…"), self.show_environment)
+            self._add_action(tr("Models folder…"), self.ask_models_folder)
+            if page_url(MANUAL):
+                self._add_action(tr("Help"), lambda: QDesktopServices.openUrl(QUrl(page_url(MANUAL))))
 
     def show_environment(self) -> None:
         """Open the window in which the worker's Python is chosen, made and checked."""
@@ -49,16 +56,31 @@ class SarDinoPlugin:
             self.dialog.show()
             self.dialog.raise_()
 
+    def ask_models_folder(self) -> None:
+        """Let the user choose the folder whose model files every list of models offers."""
+        folder = models_folder()
+        title = tr("Folder of model files (now: {})").format(folder)
+        start = next(str(place) for place in (folder, *folder.parents) if place.is_dir())
+        chosen = QFileDialog.getExistingDirectory(None if self.iface is None else self.iface.mainWindow(), title, start)
+        if chosen:
+            choose_models_folder(chosen)
+
+    def _add_action(self, text: str, act: Callable[[], Any]) -> None:
+        action = QAction(icon(), text, self.iface.mainWindow())
+        action.triggered.connect(lambda checked: act())
+        self.iface.addPluginToMenu(MENU, action)
+        self.actions.append(action)
+
     def unload(self) -> None:
         """Stop the workers and take menu and provider away. Runs that are under way end as cancelled."""
         if self.dialog is not None:
             self.dialog.reject()
             self.dialog.deleteLater()
             self.dialog = None
-        if self.action is not None and self.iface is not None:
-            self.iface.removePluginMenu(MENU, self.action)
-            self.action.deleteLater()
-            self.action = None
+        for action in self.actions:
+            self.iface.removePluginMenu(MENU, action)
+            action.deleteLater()
+        self.actions.clear()
         if self.pool is not None:
             self.pool.close()
             self.pool = None

@@ -56,16 +56,24 @@ def show(folder: Path) -> None:
         raise SystemExit("error: QGIS is not on the PATH; install it, or use `make install` and open it yourself")
     profile = folder / "profiles" / "default"
     install(profile)
-    _switch_on(profile / "QGIS" / "QGIS3.ini")
-    scene = folder / "place" / "scene.tif"
-    if not scene.exists():
-        subprocess.run([sys.executable, "-m", "sardino_core", "simulate", "--output", str(scene.parent)], check=True)
+    switch_on(profile / "QGIS" / "QGIS3.ini")
+    scene = demo_scene(folder / "place")
     environment = {**os.environ, "SARDINO_PYTHON": os.environ.get("SARDINO_PYTHON", sys.executable)}
     subprocess.run([qgis, "--nologo", "--profiles-path", str(folder), str(scene)], env=environment, check=False)
 
 
-def _switch_on(settings: Path) -> None:
-    """Without touching what else is set."""
+def demo_scene(folder: Path) -> Path:
+    """A simulated scene, made where it is not there yet."""
+    scene = folder / "scene.tif"
+    if not scene.exists():
+        subprocess.run(
+            [sys.executable, "-m", "sardino_core", "simulate", "--output", str(folder)], check=True, cwd=ROOT
+        )
+    return scene
+
+
+def switch_on(settings: Path) -> None:
+    """Switch the plugin on in a profile's settings, without touching what else is set."""
     ini = configparser.RawConfigParser(strict=False)
     ini.optionxform = str  # type: ignore[assignment,method-assign]  # QGIS's keys have capitals
     ini.read(settings, encoding="utf-8")

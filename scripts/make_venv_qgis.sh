@@ -3,7 +3,7 @@
 # Installs QGIS where it is missing and where that is possible. Without QGIS the folder is not made: one line says why.
 set -eu
 folder=.venv-qgis python=/usr/bin/python3
-packages="qgis python3-qgis qgis-providers python3-gdal python3-venv xvfb"
+packages="qgis python3-qgis qgis-providers python3-gdal gdal-bin python3-venv xvfb"
 
 sees_qgis() { "$python" -c 'import qgis.core, osgeo.gdal, venv, ensurepip' 2>/dev/null && [ -x /usr/bin/qgis_process.bin ]; }
 if [ "$(id -u)" = 0 ]; then as_root=; else as_root="sudo -n"; fi
@@ -22,5 +22,5 @@ fi
 
 echo "Making $folder (20 MB, a few seconds) ..."
 [ -x "$folder/bin/python" ] || "$python" -m venv --system-site-packages "$folder"
-"$folder/bin/python" -m pip install --quiet --disable-pip-version-check "pytest>=8" "pytest-qt>=4.4"
+"$folder/bin/python" -m pip install --quiet --disable-pip-version-check "pytest>=8" "pytest-qt>=4.4" "markdown>=3.7"
 touch "$folder/ready"

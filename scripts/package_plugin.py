@@ -1,6 +1,6 @@
 """The plugin's zip, dist/sar_dino_qgis-VERSION.zip: one folder that holds the plugin and, unchanged, the core.
 
-Needs the standard library alone. The same sources give the same bytes.
+The same sources give the same bytes.
 """
 
 from __future__ import annotations
@@ -13,27 +13,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
+
+from help_pages import help_pages  # noqa: E402
 
 from sardino_core import __version__  # noqa: E402
 
 PLUGIN = "sar_dino_qgis"
 MAX_BYTES = 20_000_000  # what the plugin repository and people's patience allow
-_SUFFIXES = {
-    ".py",
-    ".svg",
-    ".png",
-    ".qm",
-    ".html",
-    ".md",
-    ".xml",
-    ".js",
-    ".model3",
-    ".yaml",
-    ".safetensors",
-    ".onnx",
-    ".typed",
-}
+_SUFFIXES = {".py", ".svg", ".md", ".model3", ".yaml", ".safetensors", ".onnx", ".typed"}
 _EPOCH = (2020, 1, 1, 0, 0, 0)
 
 
@@ -54,24 +42,26 @@ def package(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{PLUGIN}-{__version__}.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for source, name in sorted(_files(), key=lambda item: item[1]):
+        for name, content in sorted(_files()):
             entry = zipfile.ZipInfo(f"{PLUGIN}/{name}", _EPOCH)
             entry.external_attr = 0o644 << 16
-            archive.writestr(entry, source.read_bytes(), zipfile.ZIP_DEFLATED)
+            archive.writestr(entry, content, zipfile.ZIP_DEFLATED)
     if path.stat().st_size > MAX_BYTES:
         raise SystemExit(f"error: {path} has {path.stat().st_size} bytes; allowed are {MAX_BYTES}")
     return path
 
 
-def _files() -> Iterator[tuple[Path, str]]:
-    """Every file and its name within the plugin's folder."""
-    yield ROOT / "metadata.txt", "metadata.txt"
-    yield ROOT / "LICENSE", "LICENSE"
+def _files() -> Iterator[tuple[str, bytes]]:
+    """Every file's name within the plugin's folder, and its content."""
+    for name in ("metadata.txt", "LICENSE"):
+        yield name, (ROOT / name).read_bytes()
+    for name, content in help_pages():
+        yield f"help/{name}", content
     for package_folder, prefix in ((ROOT / PLUGIN, ""), (ROOT / "sardino_core", "sardino_core/")):
         for path in package_folder.rglob("*"):
             name = path.relative_to(package_folder)
             if path.is_file() and path.suffix in _SUFFIXES and "__pycache__" not in name.parts:
-                yield path, prefix + name.as_posix()
+                yield prefix + name.as_posix(), path.read_bytes()
 
 
 if __name__ == "__main__":

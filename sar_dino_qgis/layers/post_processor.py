@@ -18,6 +18,7 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingFeedback,
     QgsProcessingLayerPostProcessorInterface,
+    QgsProject,
     QgsRasterLayer,
     QgsRasterLayerTemporalProperties,
 )
@@ -54,6 +55,7 @@ class ResultLayer(QgsProcessingLayerPostProcessorInterface):
             layer.setName(self._name)
         if isinstance(layer, QgsRasterLayer):
             dress(layer, self._name)
+            unfold_legend(layer, context.project())
         self._self = None
 
 
@@ -74,6 +76,13 @@ def dress(layer: QgsRasterLayer, name: str) -> None:
         temporal.setMode(QgsRasterLayerTemporalProperties.ModeFixedTemporalRange)
         temporal.setFixedTemporalRange(acquired)
         temporal.setIsActive(True)
+
+
+def unfold_legend(layer: QgsRasterLayer, project: QgsProject | None) -> None:
+    """A map without its legend is hard to read; QGIS folds it up where there are many entries."""
+    node = None if project is None else project.layerTreeRoot().findLayer(layer)
+    if node is not None:
+        node.setExpanded(True)
 
 
 def time_range(text: str) -> QgsDateTimeRange | None:

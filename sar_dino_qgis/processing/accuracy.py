@@ -34,6 +34,7 @@ class Accuracy(SardinoAlgorithm):
     NAME = "accuracy"
     TITLE = "Accuracy of a map"
     GROUP = ("quality", "Before and after a map")
+    PAGE = "accuracy"
     TAGS = ("validation", "confusion matrix", "area", "Olofsson", "IoU", "F1")
     HELP = (
         "Against labelled sample points: accuracies and areas per class with 95 % confidence intervals, adjusted for "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtGui import QIcon
 
+from sar_dino_qgis.help import MANUAL, page_url
 from sar_dino_qgis.i18n import tr
 from sar_dino_qgis.icons import icon, icon_path
 from sar_dino_qgis.processing.feedback import FeedbackListener
@@ -28,6 +30,7 @@ from sardino_core.contract.messages import Result
 from sardino_core.contract.model_reader import STARTER
 
 Parameters = Mapping[str, Any]
+_QUOTED = re.compile(r"`([^`]+)`")  # as the texts quote words; the help panel is HTML
 
 
 class SardinoAlgorithm(QgsProcessingAlgorithm):
@@ -38,6 +41,7 @@ class SardinoAlgorithm(QgsProcessingAlgorithm):
     GROUP = ("", "")  # id and name
     TAGS: tuple[str, ...] = ()
     HELP = ""
+    PAGE = MANUAL  # of the help, see docs/
 
     # What a subclass says -------------------------------------------------------------------------------------------
 
@@ -89,7 +93,10 @@ class SardinoAlgorithm(QgsProcessingAlgorithm):
 
     def shortHelpString(self) -> str:
         described = [f"<li><b>{item.description()}</b>: {item.help()}</li>" for item in self.parameterDefinitions()]
-        return f"<p>{tr(self.HELP)}</p><ul>{''.join(described)}</ul>"
+        return _QUOTED.sub(r"<i>\1</i>", f"<p>{tr(self.HELP)}</p><ul>{''.join(described)}</ul>")
+
+    def helpUrl(self) -> str:
+        return page_url(self.PAGE)
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         for parameter in self.parameters():

@@ -29,6 +29,7 @@ class SamplePoints(SardinoAlgorithm):
     NAME = "samplepoints"
     TITLE = "Sample points for accuracy"
     GROUP = ("quality", "Before and after a map")
+    PAGE = "accuracy"
     TAGS = ("accuracy", "validation", "stratified", "random", "reference")
     HELP = (
         "Draws a stratified random sample of a land-cover map. Open the points over better imagery, fill in the field "

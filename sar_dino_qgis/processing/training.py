@@ -30,6 +30,7 @@ class TrainingAlgorithm(SardinoAlgorithm):
     """Keeps what else the run leaves (checkpoint, metrics, TensorBoard events) in a folder named like the model."""
 
     GROUP = ("training", "Your own model")
+    PAGE = "training"
     LAYERS: Sequence[str] = ("IMAGES",)
 
     def check(self, parameters: Parameters, context: QgsProcessingContext) -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import itertools
 import shutil
 import time
+from pathlib import Path
 
 import pytest
 from processing.gui.AlgorithmDialog import AlgorithmDialog
 from processing.gui.BatchAlgorithmDialog import BatchAlgorithmDialog
 from qgis.core import QgsApplication, QgsProcessingContext, QgsProject
 from qgis.PyQt.QtCore import QTimer
+from qgis.PyQt.QtWidgets import QFileDialog
 
 from sar_dino_qgis.gui.model_widget import ModelChooser, card
-from sar_dino_qgis.settings import choose_models_folder
+from sar_dino_qgis.settings import choose_models_folder, known_models
 from sardino_core.contract.model_reader import resolve_model
 
 
@@ -36,6 +38,17 @@ def test_the_models_folder_is_offered_with_cards(qapp, models, qtbot):
     chooser.list.setCurrentIndex(1)
     assert chooser.value() == str(models / "mine.safetensors")
     assert "VV, VH" in chooser.list.toolTip() and "water" in chooser.list.toolTip()
+
+
+def test_another_models_folder_is_chosen_from_the_menu(plugin, models, tmp_path, monkeypatch):
+    (tmp_path / "others").mkdir()
+    shutil.copy(resolve_model("starter"), tmp_path / "others" / "theirs.safetensors")
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *given: "")  # cancelled: nothing changes
+    plugin.ask_models_folder()
+    assert [Path(name).stem for name in known_models()] == ["starter", "mine"]
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *given: str(tmp_path / "others"))
+    plugin.ask_models_folder()
+    assert [Path(name).stem for name in known_models()] == ["starter", "theirs"]
 
 
 def test_any_path_can_be_typed(qapp, qtbot):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import configparser
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -62,6 +64,18 @@ def test_the_zip_is_one_folder_with_all_that_is_needed(archive):
     assert "sardino_core/starter/starter.safetensors" in inside
     assert not [name for name in inside if "__pycache__" in name or "test" in name.rpartition("/")[2]]
     assert archive.stat().st_size < 20e6
+
+
+def test_its_help_pages_are_whole(archive):
+    files = zipfile.ZipFile(archive)
+    pages = [name for name in files.namelist() if name.startswith("sar_dino_qgis/help/") and name.endswith(".html")]
+    assert {Path(name).stem for name in pages} >= {"plugin", "preparing", "accuracy", "training"}
+    for page in pages:
+        text = files.read(page).decode("utf-8")
+        for target in re.findall(r'(?:href|src)="(?!https?:)([^"#]+)"', text):
+            assert f"sar_dino_qgis/help/{target}" in files.namelist(), f"{page} leads to {target}"
+    assert b"<graph id=" in files.read("sar_dino_qgis/help/preparing.html").replace(b"&lt;", b"<")
+    assert b"COPERNICUS/S1_GRD" in files.read("sar_dino_qgis/help/preparing.html")
 
 
 def test_the_core_is_unchanged(archive):

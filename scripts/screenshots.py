@@ -1,0 +1,175 @@
+"""Pictures of the plugin in a real QGIS window, docs/qgis_*.png: Toolbox, dialog, map with legend, attention.
+
+Starts QGIS in a profile of its own under build/, on a virtual screen where there is no other (`xvfb-run`).
+`--input` shows another scene than the simulated one, `--output` writes the pictures elsewhere. What shows paths of this
+machine, the log and the window for the environment, stays in build/screenshots.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+SIZE = (1280, 800)
+_PLAN = "SARDINO_SCREENSHOTS"  # the variable that tells the same file, inside QGIS, what to do
+
+
+def main() -> None:
+    """Outside QGIS: prepare, start it, and wait for its end."""
+    root = Path(__file__).resolve().parent.parent  # QGIS runs this text without telling its file
+    sys.path[:0] = [str(root / "scripts")]
+    from install_plugin import demo_scene, install, switch_on
+    from PIL import Image
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--input", type=Path, help="a Sentinel-1 raster with VV and VH")
+    parser.add_argument("--output", type=Path, default=root / "docs", metavar="DIR")
+    arguments = parser.parse_args()
+    work = root / "build" / "screenshots"
+    shutil.rmtree(work, ignore_errors=True)
+    profile = work / "profiles" / "default"
+    install(profile)
+    switch_on(profile / "QGIS" / "QGIS3.ini")
+    scene = arguments.input or demo_scene(work / "place")
+    plan = {"scene": str(scene.absolute()), "output": str(arguments.output.absolute()), "work": str(work)}
+    environment = {**os.environ, _PLAN: json.dumps(plan), "SARDINO_PYTHON": sys.executable}
+    qgis = shutil.which("qgis.bin") or "qgis"
+    screen = [] if os.environ.get("DISPLAY") else ["xvfb-run", "-a", "-s", f"-screen 0 {SIZE[0]}x{SIZE[1]}x24"]
+    command = [*screen, qgis, "--noversioncheck", "--nologo", "--profiles-path", str(work), "--code", __file__]
+    subprocess.run(command, env=environment, check=False, timeout=180)
+    for picture in arguments.output.glob("qgis_*.png"):  # speckle makes them large
+        Image.open(picture).convert("RGB").quantize(96).save(picture, optimize=True)
+    failed = (work / "error.txt").exists()
+    print((work / "error.txt").read_text(encoding="utf-8") if failed else f"pictures in {arguments.output}")
+    sys.exit(failed)
+
+
+class Photographer:
+    """Inside QGIS: does what a user does, and takes pictures."""
+
+    def __init__(self, scene: str, output: str, work: str) -> None:
+        from qgis.PyQt.QtWidgets import QApplication, QDockWidget
+        from qgis.utils import iface
+
+        self.iface, self.application, self.window = iface, QApplication, iface.mainWindow()
+        self.scene, self.output, self.work = scene, Path(output), Path(work)
+        self.window.resize(*SIZE)
+        for dock in self.window.findChildren(QDockWidget):
+            dock.setVisible(dock.objectName() in ("Layers", "ProcessingToolbox"))
+
+    def work_through(self) -> None:
+        """The pictures in their order."""
+        import processing
+        from qgis.core import QgsProject, QgsRasterLayer
+
+        layer = QgsRasterLayer(self.scene, Path(self.scene).stem)
+        layer.setRenderer(grey(layer))
+        QgsProject.instance().addMapLayer(layer)
+        QgsProject.instance().setCrs(layer.crs())
+        self.iface.mapCanvas().setExtent(layer.extent())
+        self.search("SAR land cover")
+        self.picture("toolbox", self.window)
+        dialog = processing.createAlgorithmDialog("sardino:segment", {"INPUT": [layer]})
+        dialog.resize(900, 620)
+        dialog.show()
+        self.picture("dialog", dialog)
+        dialog.runAlgorithm()
+        self.wait(lambda: len(QgsProject.instance().mapLayers()) == 2)
+        self.picture("log", dialog, self.work)
+        dialog.close()
+        self.search("")
+        self.picture("map", self.window)
+        processing.runAndLoadResults(
+            "sardino:attention", {"INPUT": [layer], "OUTPUT": str(self.work / "attention.tif")}
+        )
+        self.picture("attention", self.window)
+        self.environment()
+        QgsProject.instance().clear()
+
+    def environment(self) -> None:
+        """The window in which the worker's Python is chosen."""
+        from qgis.utils import plugins
+
+        plugin = plugins["sar_dino_qgis"]
+        plugin.show_environment()
+        self.wait(lambda: plugin.dialog.create_button.isEnabled())
+        plugin.dialog.existing.setFilePath("")
+        self.picture("environment", plugin.dialog, self.work)
+        plugin.dialog.close()
+
+    def search(self, text: str) -> None:
+        """Type into the Toolbox."""
+        from qgis.PyQt.QtWidgets import QLineEdit
+
+        toolbox = self.window.findChild(object_type("QDockWidget"), "ProcessingToolbox")
+        toolbox.setMinimumWidth(330)
+        for box in toolbox.findChildren(QLineEdit):
+            box.setText(text)
+        toolbox.algorithmTree.expandAll() if text else toolbox.hide()
+
+    def picture(self, name: str, widget: object, folder: Path | None = None) -> None:
+        """Wait until everything is drawn, and save it."""
+        self.iface.messageBar().clearWidgets()
+        self.wait(lambda: not self.iface.mapCanvas().isDrawing(), at_least=1.5)
+        path = (folder or self.output) / f"qgis_{name}.png"
+        if not widget.grab().save(str(path)):
+            raise OSError(f"{path} cannot be written")
+
+    def wait(self, condition: object, at_least: float = 0.2, at_most: float = 120) -> None:
+        """Let QGIS go on until the condition holds."""
+        import time
+
+        started = time.monotonic()
+        while time.monotonic() - started < at_least or not condition():
+            self.application.processEvents()
+            time.sleep(0.02)
+            if time.monotonic() - started > at_most:
+                raise TimeoutError("QGIS did not come to an end")
+
+
+def grey(layer: object) -> object:
+    """VV in grey, as radar people look at it."""
+    from qgis.core import QgsContrastEnhancement, QgsSingleBandGrayRenderer
+
+    provider = layer.dataProvider()
+    stretch = QgsContrastEnhancement(provider.dataType(1))
+    stretch.setMinimumValue(-18)
+    stretch.setMaximumValue(0)
+    stretch.setContrastEnhancementAlgorithm(QgsContrastEnhancement.ContrastEnhancementAlgorithm.StretchToMinimumMaximum)
+    renderer = QgsSingleBandGrayRenderer(provider, 1)
+    renderer.setContrastEnhancement(stretch)
+    return renderer
+
+
+def object_type(name: str) -> type:
+    """A widget class of Qt."""
+    from qgis.PyQt import QtWidgets
+
+    return getattr(QtWidgets, name)
+
+
+def inside(plan: dict[str, str]) -> None:
+    """Take the pictures once QGIS has started, and end it."""
+    import traceback
+
+    from qgis.PyQt.QtCore import QTimer
+
+    def act() -> None:
+        try:
+            Photographer(**plan).work_through()
+        except Exception:
+            Path(plan["work"], "error.txt").write_text(traceback.format_exc(), encoding="utf-8")
+        os._exit(0)  # QGIS would ask whether to save the project
+
+    QTimer.singleShot(3000, act)
+
+
+if os.environ.get(_PLAN) and "qgis.utils" in sys.modules:
+    inside(json.loads(os.environ[_PLAN]))
+elif __name__ == "__main__":
+    main()
