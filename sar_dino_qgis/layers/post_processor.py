@@ -8,7 +8,7 @@ from __future__ import annotations
 import calendar
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from osgeo import gdal
 from qgis.core import (
@@ -39,12 +39,14 @@ def layer_name(title: str, job: Any) -> str:
 
 
 class ResultLayer(QgsProcessingLayerPostProcessorInterface):
-    """Dresses one layer; keeps itself alive until then, since QGIS does not."""
+    """Dresses one layer; kept alive here until then, since QGIS does not."""
+
+    _waiting: ClassVar[set[ResultLayer]] = set()
 
     def __init__(self, title: str, name: str) -> None:
         super().__init__()
         self._title, self._name = title, name
-        self._self: ResultLayer | None = self
+        self._waiting.add(self)
 
     def postProcessLayer(
         self, layer: QgsMapLayer, context: QgsProcessingContext, feedback: QgsProcessingFeedback
@@ -54,7 +56,7 @@ class ResultLayer(QgsProcessingLayerPostProcessorInterface):
             layer.setName(self._name)
         if isinstance(layer, QgsRasterLayer):
             dress(layer, self._name)
-        self._self = None
+        self._waiting.discard(self)
 
 
 def dress(layer: QgsRasterLayer, name: str) -> None:
