@@ -115,6 +115,7 @@ def _abstract(tags: dict[str, str]) -> str:
         f"Units: {tags.get('SARDINO_UNITS', 'unknown')}",
         f"Bands: {tags.get('SARDINO_BANDS', 'unknown')}",
         tags.get("SARDINO_MEANING", ""),
+        f"Merged: {tags['SARDINO_MERGED']}" if "SARDINO_MERGED" in tags else "",
         "Simulated: for tests and demonstrations." if tags.get("SARDINO_SIMULATED") == "YES" else "",
     ]
     return "\n".join(line for line in lines if line)
