@@ -18,6 +18,7 @@ _EXAMPLES = """\
   sardino embed scene.tif --model starter --output tokens.tif --components 3
   sardino simulate --output demo --size 1024 --seed 7
   sardino preflight scene.tif --model starter --output preflight.html
+  sardino mergeclasses landcover.tif --classes "10,20=1:woodland:#1b7837" 254=0 --output merged.tif
   sardino samplepoints landcover.tif --size 500 --output points.geojson
   sardino accuracy landcover.tif --reference points.geojson --output accuracy.html
   sardino accuracy landcover.tif --reference worldcover.tif --mapping 40=30,90=30 --output agreement.html
@@ -132,6 +133,17 @@ def _add_accuracy(commands) -> None:  # type: ignore[no-untyped-def]
     _common(parser)
 
 
+def _add_mergeclasses(commands) -> None:  # type: ignore[no-untyped-def]
+    parser = commands.add_parser("mergeclasses", help="a map with classes merged, renamed, recoloured or left out")
+    parser.add_argument("classified", metavar="MAP", help="the land-cover map")
+    parser.add_argument("--classes", nargs="+", required=True, metavar="OLD=NEW", help="old values = new value, with "
+                        "name and colour if wanted: 10,20=1:woodland:#1b7837; 0 makes nodata of a class; classes that "
+                        "are not named stay")  # fmt: skip
+    parser.add_argument("--output", required=True, metavar="TIF", help="GeoTIFF to write")
+    parser.add_argument("--format", choices=["gtiff", "cog"], default="gtiff")
+    _common(parser)
+
+
 def _add_check(commands) -> None:  # type: ignore[no-untyped-def]
     _common(commands.add_parser("check", help="Python, packages, devices, memory: what works, and the fix"))
 
@@ -229,6 +241,7 @@ _COMMANDS: dict[str, Callable[[Any], None]] = {
     "preflight": _add_preflight,
     "samplepoints": _add_samplepoints,
     "accuracy": _add_accuracy,
+    "mergeclasses": _add_mergeclasses,
     **{name: partial(_add_training, name) for name in training_arguments.COMMANDS},
     "check": _add_check,
     "worker": _add_worker,

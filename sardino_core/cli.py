@@ -23,6 +23,7 @@ from sardino_core.contract.jobs import (
     EmbedJob,
     EvaluateJob,
     FinetuneJob,
+    MergeClassesJob,
     PreflightJob,
     PretrainJob,
     RunOptions,
@@ -131,6 +132,12 @@ def _accuracy(arguments: Namespace, voice: Voice) -> None:
     voice.result(result, [*result.values["summary"], *result.outputs.values()])
 
 
+def _mergeclasses(arguments: Namespace, voice: Voice) -> None:
+    job = MergeClassesJob(arguments.classified, arguments.output, tuple(arguments.classes), arguments.format)
+    result = run_job(job, voice)
+    voice.result(result, _class_lines(result))
+
+
 def _pretrain(arguments: Namespace, voice: Voice) -> None:
     job = PretrainJob(
         arguments.out,
@@ -233,6 +240,7 @@ _COMMANDS: dict[str, Callable[[Namespace, Voice], None]] = {
     "preflight": _preflight,
     "samplepoints": _samplepoints,
     "accuracy": _accuracy,
+    "mergeclasses": _mergeclasses,
     "pretrain": _pretrain,
     "finetune": _finetune,
     "evaluate": _evaluate,

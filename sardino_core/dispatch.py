@@ -16,6 +16,7 @@ from sardino_core.contract.jobs import (
     EvaluateJob,
     FinetuneJob,
     Job,
+    MergeClassesJob,
     PreflightJob,
     PretrainJob,
     SamplePointsJob,
@@ -133,6 +134,12 @@ def _accuracy(job: AccuracyJob, listener: Listener) -> Result:
     return accuracy(job, listener)
 
 
+def _mergeclasses(job: MergeClassesJob, listener: Listener) -> Result:
+    from sardino_core.analysis.mergeclasses import mergeclasses
+
+    return mergeclasses(job, listener)
+
+
 _RUN: dict[type, Callable[[Any, Listener], Result]] = {
     SegmentJob: _segment,
     AttentionJob: _attention,
@@ -144,4 +151,5 @@ _RUN: dict[type, Callable[[Any, Listener], Result]] = {
     PreflightJob: _preflight,
     SamplePointsJob: _samplepoints,
     AccuracyJob: _accuracy,
+    MergeClassesJob: _mergeclasses,
 }

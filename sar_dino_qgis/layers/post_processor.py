@@ -8,7 +8,7 @@ from __future__ import annotations
 import calendar
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from osgeo import gdal
 from qgis.core import (
@@ -40,12 +40,14 @@ def layer_name(title: str, job: Any) -> str:
 
 
 class ResultLayer(QgsProcessingLayerPostProcessorInterface):
-    """Dresses one layer; keeps itself alive until then, since QGIS does not."""
+    """Dresses one layer; kept alive here until then, since QGIS does not."""
+
+    _waiting: ClassVar[set[ResultLayer]] = set()
 
     def __init__(self, title: str, name: str) -> None:
         super().__init__()
         self._title, self._name = title, name
-        self._self: ResultLayer | None = self
+        self._waiting.add(self)
 
     def postProcessLayer(
         self, layer: QgsMapLayer, context: QgsProcessingContext, feedback: QgsProcessingFeedback
@@ -56,7 +58,7 @@ class ResultLayer(QgsProcessingLayerPostProcessorInterface):
         if isinstance(layer, QgsRasterLayer):
             dress(layer, self._name)
             unfold_legend(layer, context.project())
-        self._self = None
+        self._waiting.discard(self)
 
 
 def dress(layer: QgsRasterLayer, name: str) -> None:
@@ -122,6 +124,7 @@ def _abstract(tags: dict[str, str]) -> str:
         f"Units: {tags.get('SARDINO_UNITS', 'unknown')}",
         f"Bands: {tags.get('SARDINO_BANDS', 'unknown')}",
         tags.get("SARDINO_MEANING", ""),
+        f"Merged: {tags['SARDINO_MERGED']}" if "SARDINO_MERGED" in tags else "",
         "Simulated: for tests and demonstrations." if tags.get("SARDINO_SIMULATED") == "YES" else "",
     ]
     return "\n".join(line for line in lines if line)

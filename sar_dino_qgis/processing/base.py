@@ -21,10 +21,11 @@ from sar_dino_qgis.help import MANUAL, page_url
 from sar_dino_qgis.i18n import tr
 from sar_dino_qgis.icons import icon, icon_path
 from sar_dino_qgis.processing.feedback import FeedbackListener
+from sar_dino_qgis.processing.rasters import file_of
 from sar_dino_qgis.processing.repeat import qgis_process_call
 from sar_dino_qgis.settings import problem_with_python
 from sardino_core.contract.command_line import command_line
-from sardino_core.contract.errors import Cancelled, SardinoError
+from sardino_core.contract.errors import Cancelled, InputMissing, SardinoError
 from sardino_core.contract.jobs import Job
 from sardino_core.contract.messages import Result
 from sardino_core.contract.model_reader import STARTER
@@ -143,3 +144,10 @@ class SardinoAlgorithm(QgsProcessingAlgorithm):
         """The model as the worker takes it: `starter`, or an absolute path."""
         text = self.parameterAsString(parameters, name, context).strip()
         return text if text in ("", STARTER) else str(Path(text).expanduser().absolute())
+
+    def class_map_file(self, parameters: Parameters, context: QgsProcessingContext) -> str:
+        """The file of CLASSIFIED. Raises InputMissing, or SettingInvalid for a layer that is no file."""
+        layer = self.parameterAsRasterLayer(parameters, "CLASSIFIED", context)
+        if layer is None:
+            raise InputMissing("The land-cover map cannot be opened.", "Choose a raster that is a local file.")
+        return file_of(layer)

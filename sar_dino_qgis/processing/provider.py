@@ -11,6 +11,7 @@ from sar_dino_qgis.processing.attention import Attention
 from sar_dino_qgis.processing.checkenvironment import CheckEnvironment
 from sar_dino_qgis.processing.embeddings import Embeddings
 from sar_dino_qgis.processing.finetune import Finetune
+from sar_dino_qgis.processing.mergeclasses import MergeClasses
 from sar_dino_qgis.processing.preflight import Preflight
 from sar_dino_qgis.processing.pretrain import Pretrain
 from sar_dino_qgis.processing.samplepoints import SamplePoints
@@ -19,7 +20,18 @@ from sar_dino_qgis.processing.shipped_model import shipped_models
 from sar_dino_qgis.worker.process import WorkerPool
 from sardino_core import __version__
 
-ALGORITHMS = (Segment, Attention, Embeddings, Preflight, SamplePoints, Accuracy, Pretrain, Finetune, CheckEnvironment)
+ALGORITHMS = (
+    Segment,
+    Attention,
+    Embeddings,
+    Preflight,
+    MergeClasses,
+    SamplePoints,
+    Accuracy,
+    Pretrain,
+    Finetune,
+    CheckEnvironment,
+)
 
 
 class SardinoProvider(QgsProcessingProvider):

@@ -12,6 +12,7 @@ from qgis.core import (
     QgsProcessingFeatureSourceDefinition,
     QgsProcessingOutputLayerDefinition,
     QgsProcessingParameterDefinition,
+    QgsProcessingParameterMatrix,
     QgsProject,
     QgsProperty,
     QgsRectangle,
@@ -23,9 +24,17 @@ def qgis_process_call(
     algorithm: str, parameters: Mapping[str, Any], definitions: Sequence[QgsProcessingParameterDefinition]
 ) -> str:
     """One line for a shell; parameters that were not given are left to their defaults."""
-    given = [(item.name(), parameters.get(item.name())) for item in definitions]
-    values = [f"{name}={text}" for name, value in given for text in _texts(value)]
+    given = [(item, parameters.get(item.name())) for item in definitions]
+    values = [f"{item.name()}={text}" for item, value in given for text in _texts_of(item, value)]
     return shlex.join(["qgis_process", "run", algorithm, "--", *values])
+
+
+def _texts_of(definition: QgsProcessingParameterDefinition, value: Any) -> Iterator[str]:
+    """A table is one text with all its cells; empty ones hold their places."""
+    if isinstance(definition, QgsProcessingParameterMatrix) and isinstance(value, (list, tuple)):
+        yield ",".join(next(_texts(cell), "") for cell in value)
+    else:
+        yield from _texts(value)
 
 
 def _texts(value: Any) -> Iterator[str]:

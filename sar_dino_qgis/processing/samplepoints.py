@@ -17,8 +17,7 @@ from sar_dino_qgis.i18n import tr
 from sar_dino_qgis.layers.post_processor import announce
 from sar_dino_qgis.processing import parameters as declare
 from sar_dino_qgis.processing.base import Parameters, SardinoAlgorithm
-from sar_dino_qgis.processing.rasters import file_of
-from sardino_core.contract.errors import InputMissing, SettingInvalid
+from sardino_core.contract.errors import SettingInvalid
 from sardino_core.contract.jobs import SamplePointsJob
 from sardino_core.contract.messages import Result
 
@@ -63,12 +62,12 @@ class SamplePoints(SardinoAlgorithm):
         ]
 
     def check(self, parameters: Parameters, context: QgsProcessingContext) -> None:
-        self._map_file(parameters, context)
+        self.class_map_file(parameters, context)
         if self.parameterAsInt(parameters, "MINIMUM", context) > self.parameterAsInt(parameters, "SIZE", context):
             raise SettingInvalid("There are fewer points in all than in every class.", "Draw more points in all.")
 
     def read_layers(self, parameters: Parameters, context: QgsProcessingContext) -> None:
-        self._classified = self._map_file(parameters, context)
+        self._classified = self.class_map_file(parameters, context)
 
     def job(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
@@ -90,9 +89,3 @@ class SamplePoints(SardinoAlgorithm):
         title = self.parameterDefinition("OUTPUT").description()
         announce(context, self._destination, title, f"{title}, {Path(job.classified).stem}")
         return {"OUTPUT": self._destination}
-
-    def _map_file(self, parameters: Parameters, context: QgsProcessingContext) -> str:
-        layer = self.parameterAsRasterLayer(parameters, "CLASSIFIED", context)
-        if layer is None:
-            raise InputMissing("The land-cover map cannot be opened.", "Choose a raster that is a local file.")
-        return file_of(layer)

@@ -1,1 +1,1 @@
-"""What a map is worth, and whether a scene suits a model: sampling, accuracy, agreement. No networks, no training."""
+"""What a map is worth: sampling, accuracy, agreement, fewer classes; what a scene holds. No networks, no training."""

@@ -21,8 +21,9 @@ from sardino_core.raster.reading.sources import damage_of, open_raster, short
 from sardino_core.raster.writing.class_legend import NODATA, read_aux_xml
 
 _WINDOW_PX = 1 << 20  # of one reading
-_CACHE_MB = 64
+CACHE_MB = 64
 _GREY = "#808080"
+_BLACK = "#000000"  # what a GeoTIFF's colour table holds for the values that were given no colour
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,10 @@ class ClassMap:
         self.name = short(path)
         self.dataset: Any = open_raster(path)
         data = self.dataset
-        if data.dtypes[0] not in ("uint8", "int8", "uint16", "int16", "uint32", "int32"):
+        if data.count == 0:
+            data.close()
+            raise NotARaster(f"{self.name} is a container without bands of its own.", "Give one of its parts.")
+        if np.dtype(data.dtypes[0]).kind not in "iu":
             data.close()
             raise NotARaster(f"{self.name} holds {data.dtypes[0]} values, but a class map holds whole numbers.")
         on_a_map = data.crs is not None and (data.crs.is_geographic or data.crs.is_projected)  # not a local CRS
@@ -67,7 +71,7 @@ class ClassMap:
     def read(self, window: PixelWindow) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """Classes (h, w) and where there are any (h, w); nodata pixels hold 0. Raises NotARaster."""
         area = Window(window.col, window.row, window.width, window.height)
-        with damage_of(self.name), rasterio.Env(GDAL_CACHEMAX=_CACHE_MB):
+        with damage_of(self.name), rasterio.Env(GDAL_CACHEMAX=CACHE_MB):
             values = self.dataset.read(1, window=area)
             valid = self.dataset.read_masks(1, window=area) > 0
         if self.dataset.nodata is None:
@@ -85,6 +89,16 @@ class ClassMap:
         known = self.named.get(value)
         name = known.name if known else UNSURE_NAME if value == UNSURE_VALUE else f"class {value}"
         return ClassSpec(value, name, (known.colour if known else "") or self._colours.get(value, _GREY))
+
+    def legend(self, present: Sequence[int]) -> dict[int, ClassSpec]:
+        """What the file itself says of its classes, by value: name and colour, each empty where it does not say it.
+
+        A black that is not `present` in the map only fills up the colour table.
+        """
+        coloured = {v: ClassSpec(v, "", c) for v, c in self._colours.items() if c != _BLACK or v in present}
+        named = {v: ClassSpec(v, item.name, item.colour or self._colours.get(v, "")) for v, item in self.named.items()}
+        skip = {NODATA, self.dataset.nodata}
+        return {value: item for value, item in sorted({**coloured, **named}.items()) if value not in skip}
 
     def classes(self, present: Sequence[int]) -> tuple[ClassSpec, ...]:
         """The legend's classes, then those present without a name; neither nodata nor `unsure`."""

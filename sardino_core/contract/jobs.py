@@ -10,6 +10,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Dict, Literal, Optional, Tuple, Type, Union
 
+from sardino_core.contract.class_table import parse_table
 from sardino_core.contract.errors import SettingInvalid
 from sardino_core.contract.serial import from_dict, to_dict
 
@@ -213,6 +214,20 @@ class AccuracyJob:
                 raise SettingInvalid(f"The mapping {value}={target} is out of range; classes are 0 to 255.")
 
 
+@dataclass(frozen=True)
+class MergeClassesJob:
+    """A land-cover map with classes merged, renamed, recoloured or made nodata, by a small table."""
+
+    classified: str
+    output: str
+    classes: Tuple[str, ...]  # such as `10,20=1:woodland:#1b7837`; classes that are not named stay
+    format: Literal["gtiff", "cog"] = "gtiff"
+
+    def __post_init__(self) -> None:
+        """Validate the table in itself; raises SettingInvalid."""
+        parse_table(self.classes)
+
+
 Job = Union[
     SegmentJob,
     AttentionJob,
@@ -224,6 +239,7 @@ Job = Union[
     PreflightJob,
     SamplePointsJob,
     AccuracyJob,
+    MergeClassesJob,
 ]
 _KINDS: Dict[str, Type[Job]] = {
     "segment": SegmentJob,
@@ -236,6 +252,7 @@ _KINDS: Dict[str, Type[Job]] = {
     "preflight": PreflightJob,
     "samplepoints": SamplePointsJob,
     "accuracy": AccuracyJob,
+    "mergeclasses": MergeClassesJob,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 
 import processing
@@ -10,13 +11,15 @@ from osgeo import gdal
 from qgis.core import (
     QgsLayerTreeLayer,
     QgsMapLayerLegend,
+    QgsProcessingContext,
+    QgsProcessingFeedback,
     QgsProcessingOutputLayerDefinition,
     QgsProject,
     QgsRasterLayer,
 )
 from qgis.PyQt.QtCore import QDate, Qt
 
-from sar_dino_qgis.layers.post_processor import time_range
+from sar_dino_qgis.layers.post_processor import announce, time_range
 from sardino_core.contract.model_reader import read_spec, resolve_model
 from tests.qgis.test_maps import values
 
@@ -128,6 +131,16 @@ def test_a_name_that_was_given_stays(load, scene):
     assert layer.name() == "where it looks"
     assert layer.renderer().type() == "singlebandpseudocolor"
     assert not layer.temporalProperties().isActive()  # the scene tells no date
+
+
+def test_what_dresses_a_layer_outlives_a_collection_of_garbage(plugin, results):
+    details = QgsProcessingContext.LayerDetails("Land cover", QgsProject.instance(), "OUTPUT")
+    context, layer = QgsProcessingContext(), QgsRasterLayer(results["map"], "Land cover")
+    context.setLayersToLoadOnCompletion({"map": details})
+    announce(context, "map", "Land cover", "Land cover, here")
+    gc.collect()
+    context.layersToLoadOnCompletion()["map"].postProcessor().postProcessLayer(layer, context, QgsProcessingFeedback())
+    assert layer.name() == "Land cover, here"
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.qgis.conftest import ROOT
+from tests.qgis.test_maps import values
 
 QGIS_PROCESS = shutil.which("qgis_process.bin") or shutil.which("qgis_process")
 
@@ -108,6 +109,17 @@ def test_a_relative_output_lies_where_it_was_asked_for(qgis_process, scene, tmp_
         qgis_process("--json", "run", "sardino:attention", "--", f"INPUT={scene}", "HEADS=mean", "OUTPUT=attention.tif")
     )
     assert said["results"] == {"OUTPUT": "attention.tif"}
+
+
+def test_a_table_is_one_text(qgis_process, scene, place, tmp_path):
+    labels, output = place / "labels.tif", tmp_path / "merged.tif"
+    before = sorted(set(values(labels)) - {0})
+    first, second = int(before[0]), int(before[1])
+    table = f"{first},1,dry land,#1b7837,{second},1,,"
+    call = ("--json", "run", "sardino:mergeclasses", "--", f"CLASSIFIED={labels}", f"CLASSES={table}")
+    assert json.loads(qgis_process(*call, f"OUTPUT={output}"))["results"] == {"OUTPUT": str(output)}
+    assert set(values(output)) - {0} == {1, *before[2:]}
+    assert 'label="dry land"' in output.with_suffix(".qml").read_text(encoding="utf-8")
 
 
 def test_it_tells_its_parameters(qgis_process):
