@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from qgis.core import (
-    NULL,
     QgsProcessingContext,
     QgsProcessingFeedback,
     QgsProcessingParameterDefinition,
@@ -18,12 +17,12 @@ from sar_dino_qgis.i18n import tr
 from sar_dino_qgis.layers.post_processor import announce
 from sar_dino_qgis.processing import parameters as declare
 from sar_dino_qgis.processing.base import Parameters, SardinoAlgorithm
+from sar_dino_qgis.processing.tables import rows_of, words
 from sardino_core.contract.class_table import parse_table
-from sardino_core.contract.errors import SettingInvalid
 from sardino_core.contract.jobs import MergeClassesJob
 from sardino_core.contract.messages import Result
 
-_COLUMNS = 4
+_COLUMNS = ("class value", "becomes", "name", "colour")
 
 
 class MergeClasses(SardinoAlgorithm):
@@ -82,28 +81,12 @@ class MergeClasses(SardinoAlgorithm):
 
 def table_entries(cells: Sequence[Any]) -> tuple[str, ...]:
     """The table's cells, row by row, as the core takes them. Raises SettingInvalid for what makes no rows of four."""
-    texts = [_text(cell) for cell in cells]
-    if any(texts) and len(texts) % _COLUMNS:
-        raise SettingInvalid(
-            f"The table has {len(texts)} cells; a row has four: class value, becomes, name, colour.",
-            "Leave cells empty, but do not leave them out.",
-        )
-    rows = [texts[start : start + _COLUMNS] for start in range(0, len(texts), _COLUMNS)]
-    return tuple(_entry(*row) for row in rows if any(row) and row != ["0"] * _COLUMNS)
+    return tuple(_entry(*row) for row in rows_of(cells, _COLUMNS))
 
 
-def _entry(old: str, new: str, name: str, colour: str) -> str:
-    name, colour = ("" if text == "0" else text for text in (name, colour))  # what QGIS puts into a new row's cells
+def _entry(old: str, new: str, *rest: str) -> str:
+    name, colour = words(*rest)
     entry = f"{old}={new or old}"
     if colour or ":" in name:  # the last colon is the one before the colour
         return f"{entry}:{name}:{colour}"
     return f"{entry}:{name}" if name else entry
-
-
-def _text(cell: Any) -> str:
-    """A cell as it was meant: qgis_process makes a 10.0 of a 10."""
-    if cell is None or cell == NULL:
-        return ""
-    if isinstance(cell, float) and cell.is_integer():
-        return str(int(cell))
-    return str(cell).strip()

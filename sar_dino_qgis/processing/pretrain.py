@@ -23,7 +23,7 @@ class Pretrain(TrainingAlgorithm):
 
     def parameters(self) -> list[QgsProcessingParameterDefinition]:
         images = rasters("IMAGES", tr("Sentinel-1 rasters"), tr("The more places and dates, the better; no labels."))
-        return [images, *ending("pretrain-tiny")]
+        return [images, *ending("pretrain-laptop")]
 
     def job(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
