@@ -40,8 +40,8 @@ class Finetune(TrainingAlgorithm):
             declare.helped(
                 QgsProcessingParameterMatrix("CLASSES", tr("Classes"), 1, False, list(COLUMNS), optional=True),
                 tr("Your own classes, a row for each label value: the value in the label raster; the class value in "
-                   "the map (empty: the same; 0: the label says nothing); name and colour, such as #1b7837, once for each "
-                   "class. Empty: water, trees, built-up, low vegetation and bare, from WorldCover's codes."),
+                   "the map (empty: the same; 0: the label says nothing); name and colour, such as #1b7837, once for "
+                   "each class. Empty: water, trees, built-up, low vegetation and bare, from WorldCover's codes."),
             ),
             *ending("finetune-laptop"),
         ]  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -119,6 +120,27 @@ def test_the_model_deleted_mid_run(plugin, large, output, tmp_path):
     started.feedback.cancel()
     started.until_ended()
     assert nothing_but(output.parent)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 600 kB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", str(disk)], capture_output=True).returncode:
+        pytest.skip("no disk can be mounted here")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_a_full_disk_is_told_and_nothing_stays(plugin, large, scene, small_disk, run):
+    started = Run(INPUT=[large], OUTPUT=str(small_disk / "map.tif"), PROBABILITIES=str(small_disk / "p.tif"))
+    successful, _ = started.until_ended()
+    assert not successful
+    assert any("Free disk space" in line for line in started.feedback.said)
+    assert nothing_but(small_disk)
+    run("segment", INPUT=[scene], OUTPUT=str(small_disk / "map.tif"))
+    assert (small_disk / "map.tif").exists()
 
 
 def test_cancel_takes_effect_at_once_and_leaves_nothing(plugin, large, output):
