@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import importlib.metadata
+import json
 import os
 import platform
 import shlex
@@ -33,6 +34,7 @@ from sardino_core.raster.scaling import standardise
 from sardino_core.raster.strips import read_tiles
 from sardino_core.simulate import simulate_arrays
 
+ROOT = Path(__file__).resolve().parent.parent
 COLUMNS = 2048
 BLOCK = 2048  # rows of the simulated block that a tall raster repeats
 
@@ -63,6 +65,7 @@ def main() -> int:
             start_up(work, block, arguments.model, arguments.repeats),
             memory(work, block, arguments.model, arguments.rows),
             simulation(work),
+            plugin(work, block),
             training(write_tall(work / "train.tif", block, BLOCK), arguments.repeats, table),
         ]
     arguments.output.write_text("\n\n".join(sections) + "\n", encoding="utf-8")
@@ -180,6 +183,30 @@ def simulation(work: Path) -> str:
     )
     rows = [("4096 x 4096, VV and VH, labels", f"{run.peak_mb:.0f} MB", f"{run.seconds:.0f} s")]
     return f"## Simulation\n\n`sardino simulate` as a whole process.\n\n{table(('scene', 'peak', 'time'), rows)}"
+
+
+def plugin(work: Path, block: np.ndarray) -> str:
+    """Latencies in a real QGIS, where there is one."""
+    tell("QGIS plugin")
+    python = ROOT / ".venv-qgis" / "bin" / "python"
+    if not python.exists():
+        return "## QGIS plugin\n\nNot measured: there is no QGIS here (`make test-qgis` installs it where it can)."
+    small = write_tall(work / "tile.tif", block[:, :384, :384], 384)
+    large = write_tall(work / "square.tif", block, BLOCK)
+    command = [str(python), str(ROOT / "scripts" / "bench_plugin.py"), str(small), str(large)]
+    environment = {**os.environ, "SARDINO_PYTHON": sys.executable}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    found = json.loads(done.stdout)
+    rows = [
+        ("plugin loaded (under 150 ms is wanted)", f"{1000 * found['load']:.0f} ms"),
+        ("`Segment land cover`, 384 x 384 pixels, the worker started for it", f"{found['cold']:.2f} s"),
+        ("the same with a warm worker", f"{found['warm']:.2f} s"),
+        ("Cancel in the midst of a run, median and longest (under 2 s is wanted)",
+         f"{found['cancel']:.2f} s, {found['cancel_longest']:.2f} s"),
+        ("longest time in which the main thread did not answer (under 100 ms is wanted)",
+         f"{1000 * found['blocked']:.0f} ms"),
+    ]  # fmt: skip
+    return f"## QGIS plugin\n\nIn QGIS without a window; medians of 5.\n\n{table(('', 'measured'), rows)}"
 
 
 def write_tall(path: Path, block: np.ndarray, height: int) -> Path:
