@@ -24,7 +24,6 @@ def main() -> None:
     root = Path(__file__).resolve().parent.parent  # QGIS runs this text without telling its file
     sys.path[:0] = [str(root / "scripts")]
     from install_plugin import demo_scene, install, switch_on
-    from PIL import Image
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--input", type=Path, help="a Sentinel-1 raster with VV and VH")
@@ -42,8 +41,6 @@ def main() -> None:
     screen = [] if os.environ.get("DISPLAY") else ["xvfb-run", "-a", "-s", f"-screen 0 {SIZE[0]}x{SIZE[1]}x24"]
     command = [*screen, qgis, "--noversioncheck", "--nologo", "--profiles-path", str(work), "--code", __file__]
     subprocess.run(command, env=environment, check=False, timeout=180)
-    for picture in arguments.output.glob("qgis_*.png"):  # speckle makes them large
-        Image.open(picture).convert("RGB").quantize(96).save(picture, optimize=True)
     failed = (work / "error.txt").exists()
     print((work / "error.txt").read_text(encoding="utf-8") if failed else f"pictures in {arguments.output}")
     sys.exit(failed)

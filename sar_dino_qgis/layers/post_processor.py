@@ -84,6 +84,7 @@ def unfold_legend(layer: QgsRasterLayer, project: QgsProject | None) -> None:
     """A map without its legend is hard to read; QGIS folds it up where there are many entries."""
     node = None if project is None else project.layerTreeRoot().findLayer(layer)
     if node is not None:
+        node.setExpanded(False)  # the tree may show it folded although the node is not: it follows changes alone
         node.setExpanded(True)
 
 

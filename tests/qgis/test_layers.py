@@ -119,6 +119,7 @@ def test_a_loaded_layer_tells_model_input_and_date(load, scene, tmp_path):
     layer = load("segment", dated)
     assert layer.name() == "Land cover, S1A_IW_20201105T015858_VV_VH (starter)"
     assert layer.renderer().type() == "paletted"
+    assert QgsProject.instance().layerTreeRoot().findLayer(layer).isExpanded()  # its legend is seen
     assert {int(entry.value) for entry in layer.renderer().classes()} == set(values(layer.source()))
     assert "starter" in layer.metadata().abstract() and "20201105" in layer.metadata().abstract()
     temporal = layer.temporalProperties()
