@@ -59,6 +59,18 @@ def optimiser(settings, **changes):
     return replace(settings, optimiser=replace(settings.optimiser, **changes))
 
 
+def test_the_window_is_that_of_the_model_started_from_unless_another_is_asked_for(run, rasters, tmp_path, unexported):
+    _, _, folder = run
+    settings = config(*rasters, steps=1)
+    for keep, side in ((True, 32), (False, 64)):
+        wide = replace(settings, model=replace(settings.model, window=64, keep_window=keep))
+        finetune(wide, str(folder / "model.safetensors"), tmp_path / str(side))
+        spec = read_spec(tmp_path / str(side) / "model.safetensors")
+        assert spec.window == side
+        grid = load_weights(tmp_path / str(side) / "model.safetensors")["backbone.pos_embed"].shape[1]
+        assert grid == spec.tokens_per_side**2
+
+
 def test_the_run_folder_holds_what_was_promised(run):
     settings, _result, folder = run
     names = {"events" if "tfevents" in path.name else path.name for path in folder.iterdir()}

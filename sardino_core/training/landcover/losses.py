@@ -27,6 +27,7 @@ def partial_cross_entropy(
     label_smoothing: float = 0.0,
     focal_gamma: float = 0.0,
     total: Tensor | None = None,
+    doubt: float = 0.0,
 ) -> Tensor:
     """Mean of -(1 - p)^gamma log p over labelled pixels, p being the probability of the allowed set of classes.
 
@@ -34,6 +35,9 @@ def partial_cross_entropy(
     labels", NIPS 15; shown to be consistent by Feng et al. 2020, arXiv 2007.08929):
     -log p = logsumexp(all logits) - logsumexp(allowed logits), which is cross-entropy where the set has one class.
     `focal_gamma` above 0 gives the focal loss (Lin et al. 2017, arXiv 1708.02002, eq. 4) of that probability.
+    A set of all classes is always likely, and teaches nothing; with `doubt` it counts that much times the mean of
+    -log p over the classes, least where all are equally probable (outlier exposure, Hendrycks et al. 2019, arXiv
+    1812.04606).
 
     `weights` (K,) per class, see `label_weights`. Smoothing moves that share of the target to all classes evenly. The
     mean is over these pixels' weights, or over `total`: that of a whole batch of which this is a part.
@@ -46,6 +50,9 @@ def partial_cross_entropy(
     loss = -allowed
     if focal_gamma:
         loss = loss * (-torch.expm1(allowed)).clamp(min=_TINY) ** focal_gamma
+    if doubt:
+        anything = table.all(dim=-1)[target[known]]
+        loss = torch.where(anything, -doubt * log_p.mean(dim=-1), loss)
     if label_smoothing:
         loss = (1 - label_smoothing) * loss - label_smoothing * log_p.mean(dim=-1)
     if weights is None:

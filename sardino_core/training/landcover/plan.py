@@ -15,7 +15,7 @@ from sardino_core.contract.listener import Listener
 from sardino_core.models.model_file import read_spec, resolve_model
 from sardino_core.training.dino.plan import shortened
 from sardino_core.training.settings.epochs import with_epochs
-from sardino_core.training.settings.finetune_config import FinetuneConfig, ModelConfig
+from sardino_core.training.settings.finetune_config import FinetuneConfig
 from sardino_core.training.windows.label_blocks import Census, take_census
 from sardino_core.training.windows.sources import SceneStore
 
@@ -131,9 +131,9 @@ def _histogram(store: SceneStore, census: Census) -> list[str]:
 
 
 def _with_model_of(config: FinetuneConfig, init: str) -> FinetuneConfig:
-    """With a model to start from, inputs, backbone and window are that model's."""
+    """With a model to start from, inputs and backbone are its own; its window, too, unless another is asked for."""
     if init == SCRATCH:
         return config
     spec = read_spec(resolve_model(init))
-    model = ModelConfig(spec.inputs, spec.backbone, spec.window, config.model.head)
-    return replace(config, model=model)
+    model = replace(config.model, inputs=spec.inputs, backbone=spec.backbone)
+    return replace(config, model=replace(model, window=spec.window) if model.keep_window else model)

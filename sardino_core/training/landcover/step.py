@@ -65,7 +65,14 @@ class Criterion:
         """
         config = self.config
         loss = partial_cross_entropy(
-            logits, part.target, self.table, self.weights, config.label_smoothing, config.focal_gamma, total
+            logits,
+            part.target,
+            self.table,
+            self.weights,
+            config.label_smoothing,
+            config.focal_gamma,
+            total,
+            config.doubt,
         )
         if config.dice:
             loss = loss + share * config.dice * soft_dice(logits, part.target, self.table)

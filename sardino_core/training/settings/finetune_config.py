@@ -25,6 +25,7 @@ class ModelConfig:
     inputs: InputSpec
     backbone: BackboneSpec
     window: int = 128
+    keep_window: bool = True  # with a model to start from its own window; false: the one above, positions resampled
     head: Literal["linear", "decoder"] = "decoder"
 
 
@@ -91,6 +92,9 @@ class LossConfig:
     focal_gamma: float = 0.0  # 2 as Lin et al. 2017: pixels that are right already count less; 0: cross-entropy
     class_weights: dict[int, float] = field(default_factory=dict)  # by class value; those not named have 1
     balance: float = 0.0  # and each times (its share of the labels)^-balance; 0.5: inverse square root; 0: off
+    doubt: float = (
+        0.0  # where a label allows every class: weight of the pull to equal probabilities, for strange windows
+    )
     dice: float = 0.0  # weight of the soft Dice loss beside the cross-entropy
 
 
@@ -186,6 +190,7 @@ def _check(config: FinetuneConfig) -> None:
     require_within("loss.label_smoothing", config.loss.label_smoothing, 0, 0.5)
     require_within("loss.focal_gamma", config.loss.focal_gamma, 0, 10)
     require_within("loss.balance", config.loss.balance, 0, 1)
+    require_within("loss.doubt", config.loss.doubt, 0, 10)
     require_within("label_fraction", config.label_fraction, 0.0001, 1)
     require_within("augment.zoom[0]", augment.zoom[0], 0.25, augment.zoom[1])
     require_within("augment.zoom[1]", augment.zoom[1], augment.zoom[0], 8)

@@ -61,6 +61,20 @@ def test_a_set_of_all_classes_teaches_nothing_and_no_labels_give_zero():
         assert gradient.abs().max() < 1e-6
 
 
+def test_doubt_pulls_a_set_of_all_classes_to_equal_probabilities_and_leaves_the_others():
+    logits = torch.tensor([[4.0, -2.0, 1.0]], dtype=torch.float64, requires_grad=True)
+    everything = torch.full((1, 1, 1), 5)
+    loss = partial_cross_entropy(logits.view(1, 3, 1, 1), everything, TABLE, doubt=0.7)
+    p = np.exp([4.0, -2.0, 1.0]) / np.exp([4.0, -2.0, 1.0]).sum()
+    assert loss.item() == pytest.approx(-0.7 * np.log(p).mean(), rel=1e-5)
+    (gradient,) = torch.autograd.grad(loss, logits)
+    assert np.allclose(gradient[0].numpy(), 0.7 * (p - 1 / 3), atol=1e-6)
+    one_class = torch.full((1, 1, 1), 2)
+    assert partial_cross_entropy(logits.view(1, 3, 1, 1), one_class, TABLE, doubt=0.7).item() == pytest.approx(
+        -math.log(p[1]), rel=1e-5
+    )
+
+
 @pytest.mark.parametrize("gamma", [0.5, 1.0, 2.0])
 def test_focal_gradients_are_those_of_the_formula_and_finite_where_all_is_certain(gamma):
     logits = torch.tensor([[2.0, -1.0, 0.5], [60.0, -60.0, -60.0]], requires_grad=True)
