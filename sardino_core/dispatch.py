@@ -68,7 +68,7 @@ def _pretrain(job: PretrainJob, listener: Listener) -> Result:
     settings = [*job.settings, *_given("optimiser.epochs", job.epochs)]
     config = with_images(load_pretrain_config(job.config, settings), job.images)
     for source in config.sources:
-        expand(source.images, {}, source.name, "images")  # before torch is paid for
+        expand(source.images, config.paths, source.name, "images")  # before torch is paid for
     if job.dry_run:
         from sardino_core.training.dino.plan import plan
 

@@ -1,4 +1,4 @@
-"""Make the starter model: simulate places, prepare the real tiles that may train it, fine-tune, and place the result.
+"""Make the starter model: simulate places, prepare the real tiles that may train it, pre-train, fine-tune, install.
 
     python scripts/make_starter.py --data FOLDER --work build/starter
 
@@ -7,7 +7,6 @@ FOLDER holds the real tiles as described in the model card (sardino_core/starter
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from argparse import ArgumentParser
@@ -15,42 +14,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from sardino_core.contract.errors import InputMissing, SardinoError
-from sardino_core.contract.jobs import SimulateJob
+from starter_data import prepare
+
+from sardino_core.contract.errors import SardinoError
 from sardino_core.contract.model_spec import ModelSpec
 from sardino_core.terminal import PlainVoice
 
 STARTER = Path(__file__).resolve().parent.parent / "sardino_core" / "starter"
-TRAIN_SIZE, VALIDATION_SIZE = 768, 512
-ORBITS, SEASONS = ("descending", "ascending"), ("summer", "fall", "winter", "spring")
+BACKBONE = "backbone"  # folder of the pre-training run
 HELD_OUT = ("simulated places held out", "terramesh", "sen1floods11 held out")
 LABELS = {"accuracy": "accuracy", "miou": "mIoU", "binary_f1 water": "F1 of water against the rest"}
 MARK_START, MARK_END = "<!-- numbers: written by scripts/make_starter.py -->", "<!-- end of numbers -->"
-TRAIN_SEEDS, VALIDATION_SEEDS = range(101, 125), range(901, 905)
-
-# CORINE classes of BigEarthNet to what a pixel of the patch may be. Bits: water 1, trees 2, built-up 4, low vegetation
-# 8, bare 16. CORINE maps nothing below 25 ha, so mixed classes allow what they usually hold.
-CORINE_BITS = {
-    "Arable land": 8,
-    "Pastures": 8,
-    "Permanent crops": 10,
-    "Complex cultivation patterns": 14,
-    "Land principally occupied by agriculture, with significant areas of natural vegetation": 10,
-    "Agro-forestry areas": 10,
-    "Broad-leaved forest": 2,
-    "Coniferous forest": 2,
-    "Mixed forest": 2,
-    "Transitional woodland, shrub": 10,
-    "Moors, heathland and sclerophyllous vegetation": 8,
-    "Natural grassland and sparsely vegetated areas": 24,
-    "Beaches, dunes, sands": 16,
-    "Urban fabric": 14,
-    "Industrial or commercial units": 14,
-    "Inland waters": 1,
-    "Inland wetlands": 9,
-    "Coastal wetlands": 9,
-    "Marine waters": 1,
-}
 
 
 def main() -> int:
@@ -63,9 +37,8 @@ def main() -> int:
     arguments = parser.parse_args()
     voice = PlainVoice()
     try:
-        simulate_places(arguments.work / "simulated", voice)
-        prepare_bigearthnet(arguments.data / "bigearthnet_v2", arguments.work / "bigearthnet")
-        prepare_opera(arguments.data / "opera_rtc_10SGD", arguments.work / "opera")
+        prepare(arguments.data, arguments.work, voice)
+        pretrain_backbone(arguments.data, arguments.work, voice)
         train(arguments.data, arguments.work, arguments.steps, voice)
         if not arguments.keep:
             install(arguments.work / "run", voice)
@@ -76,60 +49,17 @@ def main() -> int:
     return 0
 
 
-def simulate_places(folder: Path, voice: PlainVoice) -> None:
-    """Twenty-four places to train on and four to validate, every orbit direction and season among them."""
-    from sardino_core.simulate import simulate_scene
+def pretrain_backbone(data: Path, work: Path, voice: PlainVoice) -> None:
+    """The pre-training run of configs/pretrain-starter.yaml; goes on where it was stopped."""
+    from sardino_core.training.pretrain import pretrain
+    from sardino_core.training.settings.pretrain_config import load_pretrain_config
 
-    for kind, size, seeds in (("train", TRAIN_SIZE, TRAIN_SEEDS), ("val", VALIDATION_SIZE, VALIDATION_SEEDS)):
-        for index, seed in enumerate(seeds):
-            place = folder / f"{kind}_{seed}"
-            if not (place / "scene.tif").exists():
-                voice.log("info", f"simulating {place.name}")
-                place.mkdir(parents=True, exist_ok=True)
-                simulate_scene(SimulateJob(str(place), size, seed, ORBITS[index % 2], SEASONS[index // 2 % 4]))
-
-
-def prepare_bigearthnet(source: Path, target: Path) -> None:
-    """Patches as VV, VH rasters, and the list of their CORINE classes as a constant label raster of bits."""
-    import numpy as np
-    import rasterio
-
-    target.mkdir(parents=True, exist_ok=True)
-    for patch in json.loads(_existing(source / "labels.json").read_text(encoding="utf-8")):
-        bits = 0
-        for name in patch["labels"]:
-            bits |= CORINE_BITS[name]
-        name, folder = patch["patch_id"], source / "S1"
-        if (folder / f"{name}_s1.tif").exists():
-            with rasterio.open(folder / f"{name}_s1.tif") as dataset:
-                vh, vv = dataset.read()  # this producer stores VH first
-                profile = dataset.profile
-        else:
-            with rasterio.open(folder / f"{name}_VV.tif") as first, rasterio.open(folder / f"{name}_VH.tif") as second:
-                vv, vh, profile = first.read(1), second.read(1), first.profile
-        _write(target / f"{name}_image.tif", np.stack([vv, vh]), profile, ("VV", "VH"))
-        _write(target / f"{name}_labels.tif", np.full((1, *vv.shape), bits, np.uint8), profile, ("classes",))
-
-
-def prepare_opera(source: Path, target: Path) -> None:
-    """Crops as VV, VH rasters in power, and their water mask as labels, 1 water and 2 land: each crop is all of one."""
-    import numpy as np
-    import rasterio
-
-    from sardino_core.raster.grid import RasterGrid
-    from sardino_core.raster.reading.labels import LabelRaster
-
-    target.mkdir(parents=True, exist_ok=True)
-    for path in sorted(_existing(source).glob("*/*_VV.tif")):
-        with rasterio.open(path) as first, rasterio.open(path.with_name(path.name.replace("_VV", "_VH"))) as second:
-            image, profile = np.stack([first.read(1), second.read(1)]), first.profile
-            grid = RasterGrid(first.width, first.height, first.transform, first.crs)
-        with LabelRaster([source / "water_mask_10SGD_large.tif"], grid) as mask:
-            values, known = mask.read(grid.full)
-        labels = np.where(known, np.where(values == 1, 1, 2), 0).astype(np.uint8)
-        name = f"{path.parent.name}_{path.name.split('_')[3]}"
-        _write(target / f"{name}_image.tif", image, profile, ("VV", "VH"))
-        _write(target / f"{name}_labels.tif", labels[None], profile, ("classes",))
+    config, run = (
+        load_pretrain_config("pretrain-starter", [f"paths.real={data}", f"paths.work={work}"]),
+        work / BACKBONE,
+    )
+    if not (run / "model.safetensors").exists():
+        pretrain(config, run, (run / "config.yaml").exists(), voice)
 
 
 def train(data: Path, work: Path, steps: int, voice: PlainVoice) -> None:
@@ -139,7 +69,8 @@ def train(data: Path, work: Path, steps: int, voice: PlainVoice) -> None:
 
     overrides = [f"paths.real={data}", f"paths.work={work}"] + ([f"optimiser.steps={steps}"] if steps else [])
     config, run = load_config("finetune-starter", overrides), work / "run"
-    result = finetune(config, "scratch", run, resume=(run / "config.yaml").exists(), listener=voice)
+    init = str(work / BACKBONE / "model.safetensors")
+    result = finetune(config, init, run, resume=(run / "config.yaml").exists(), listener=voice)
     for name, value in result.values.items():
         voice.log("info", f"  {name}: {value:.4g}")
 
@@ -208,25 +139,6 @@ def _numbers(spec: ModelSpec, rules: dict[str, float]) -> list[str]:
 
 def _cell(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}"
-
-
-def _write(path: Path, values, profile, names: tuple[str, ...]) -> None:  # type: ignore[no-untyped-def]
-    import rasterio
-
-    profile = {key: profile[key] for key in ("width", "height", "crs", "transform")}
-    nodata = 0 if values.dtype == "uint8" else None
-    with rasterio.open(
-        path, "w", driver="GTiff", count=len(values), dtype=values.dtype, nodata=nodata, compress="deflate", **profile
-    ) as dataset:
-        dataset.write(values)
-        for index, name in enumerate(names, start=1):
-            dataset.set_band_description(index, name)
-
-
-def _existing(path: Path) -> Path:
-    if not path.exists():
-        raise InputMissing(f"{path} does not exist.", "Give the folder of real tiles with --data.")
-    return path
 
 
 if __name__ == "__main__":

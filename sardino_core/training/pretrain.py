@@ -38,6 +38,7 @@ _FREE = (
     "run",
     "probe",
     "sources",
+    "paths",
     "licence",
     "attribution",
     "limits",

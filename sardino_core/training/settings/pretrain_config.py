@@ -135,6 +135,7 @@ class PretrainConfig:
     model: BackboneConfig
     sources: tuple[ImageConfig, ...]
     seed: int = 0
+    paths: dict[str, str] = field(default_factory=dict)  # what `{name}` in a glob stands for
     least_valid: float = 0.5  # share of a window with data below which it is skipped
     unreadable: float = 0.1  # share of the files that may turn out damaged before the run stops
     views: ViewConfig = ViewConfig()

@@ -66,7 +66,7 @@ def survey(config: PretrainConfig, listener: Listener) -> Survey:
 
     Raises InputMissing, NotARaster, NoValidData and what the raster reader raises.
     """
-    scenes = [scene for source in config.sources for scene in _scenes(source)]
+    scenes = [scene for source in config.sources for scene in _scenes(source, config.paths)]
     found: list[Acquisition] = []
     damaged: list[str] = []
     empty: NoValidData | None = None
@@ -87,8 +87,8 @@ def survey(config: PretrainConfig, listener: Listener) -> Survey:
     return Survey(tuple(into_places(found)), tuple(damaged))
 
 
-def _scenes(source: ImageConfig) -> list[_Scene]:
-    paths = expand_chips(expand(source.images, {}, source.name, "images"), source.m3leo)
+def _scenes(source: ImageConfig, folders: dict[str, str]) -> list[_Scene]:
+    paths = expand_chips(expand(source.images, folders, source.name, "images"), source.m3leo)
     return [(source, files) for files in group_polarisations(paths)]
 
 
