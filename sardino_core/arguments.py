@@ -82,6 +82,7 @@ def _add_simulate(commands) -> None:  # type: ignore[no-untyped-def]
     parser.add_argument("--orbit", choices=["ascending", "descending"], default="descending")
     parser.add_argument("--season", choices=["winter", "spring", "summer", "fall"], default="summer")
     parser.add_argument("--all-seasons", action="store_true", help="eight bands: VV and VH of four seasons")
+    parser.add_argument("--take", type=int, default=0, metavar="N", help="another pass: the same ground, other speckle")
     _common(parser)
 
 

@@ -105,7 +105,13 @@ def _embed(arguments: Namespace, voice: Voice) -> None:
 
 def _simulate(arguments: Namespace, voice: Voice) -> None:
     job = SimulateJob(
-        arguments.output, arguments.size, arguments.seed, arguments.orbit, arguments.season, arguments.all_seasons
+        arguments.output,
+        arguments.size,
+        arguments.seed,
+        arguments.orbit,
+        arguments.season,
+        arguments.all_seasons,
+        arguments.take,
     )
     result = run_job(job, voice)
     voice.result(result, [*result.outputs.values(), "simulated: for tests and demonstrations"])

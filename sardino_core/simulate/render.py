@@ -31,6 +31,7 @@ class World:
     seasons: tuple[str, ...] = ("summer",)
     swath_edge: bool = False  # an oblique edge without data at near range, with border noise along it
     size: int = 0  # columns, only to place the swath edge
+    take: int = 0  # of several under the same conditions: decides the speckle alone
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,8 @@ def render(window: PixelWindow, world: World) -> Block:
     for number, season in enumerate(world.seasons):
         pair = reflectivity_of(padded, land, view, place, world.seed, world.orbit, season)
         for band, reflectivity in enumerate(pair):
-            salt = salt_of(world.seed, 300, SEASONS.index(season), band, int(world.orbit == "ascending"))
+            take = (world.take,) if world.take else ()
+            salt = salt_of(world.seed, 300, SEASONS.index(season), band, int(world.orbit == "ascending"), *take)
             bands[2 * number + band] = _observe(reflectivity, view, window, salt)
     inner = (slice(PAD_PX, -PAD_PX), slice(PAD_PX, -PAD_PX))
     labels = np.ascontiguousarray(land.labels[inner])

@@ -79,7 +79,7 @@ def simulate_scene(
     an oblique edge without data. Returns the files by role. Raises OutputUnwritable and Cancelled; both leave no file.
     """
     seasons = SEASONS if job.all_seasons else (job.season,)
-    world = World(job.seed, job.orbit, seasons, swath_edge, job.size)
+    world = World(job.seed, job.orbit, seasons, swath_edge, job.size, job.take)
     folder = _made(Path(job.output))
     files = {role: folder / f"{role}.tif" for role in ("scene", "labels", "layover_shadow")}
     windows = list(_windows(job.size))
@@ -184,6 +184,7 @@ def _describe(sink: Any, role: str, job: SimulateJob, seasons: tuple[str, ...]) 
         SARDINO_SEED=str(job.seed),
         SARDINO_PLACE=place_of(job.seed).kind,
         SARDINO_ORBIT=job.orbit,
+        SARDINO_TAKE=str(job.take),
         SARDINO_SEASONS=",".join(seasons),
     )
     if role == "scene":
