@@ -25,8 +25,8 @@ class ModelConfig:
     inputs: InputSpec
     backbone: BackboneSpec
     window: int = 128
-    keep_window: bool = True  # with a model to start from its own window; false: the one above, positions resampled
     head: Literal["linear", "decoder"] = "decoder"
+    keep_window: bool = True  # with a model to start from its own window; false: the one above, positions resampled
 
 
 @dataclass(frozen=True)
