@@ -114,9 +114,7 @@ def evaluate(
         config,
         classes=spec.classes,
         sources=sources,
-        model=ModelConfig(
-            spec.inputs, spec.backbone, spec.window, head="linear" if spec.head == "linear" else "decoder"
-        ),
+        model=ModelConfig(spec.inputs, spec.backbone, spec.window, "linear" if spec.head == "linear" else "decoder"),
     )
     network = build(spec, load_weights(path)).eval()
     with SceneStore(settings) as store:
