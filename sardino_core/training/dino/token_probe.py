@@ -68,8 +68,8 @@ def statistics(windows: Tensor, patch: int) -> Tensor:
 def probe(train: Samples, test: Samples, features: Callable[[Tensor], Tensor]) -> dict[str, float]:
     """mIoU and accuracy of both probes on the test places; mIoU over the classes that occur there."""
     classes = 1 + int(max(train.labels.max(), test.labels.max()))
-    x, y = _table(train, features)
-    z, truth = _table(test, features)
+    x, y = table_of(train, features)
+    z, truth = table_of(test, features)
     mean, std = x.mean(0), x.std(0) + 1e-6
     x, z = (x - mean) / std, (z - mean) / std
     found = {}
@@ -107,7 +107,7 @@ def nearest(x: Tensor, y: Tensor, z: Tensor, classes: int) -> Tensor:
     return torch.cat([votes[(part @ x.T).topk(count, dim=1).indices].sum(dim=1).argmax(dim=1) for part in parts])
 
 
-def _table(samples: Samples, features: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+def table_of(samples: Samples, features: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
     """Features (M, D) and classes (M,) of the patches that have a class."""
     with torch.inference_mode():
         found = torch.cat([features(part) for part in torch.split(samples.windows, _BATCH)]).flatten(0, 1)  # (W N, D)
