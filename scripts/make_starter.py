@@ -16,13 +16,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from sardino_core.contract.errors import InputMissing, SardinoError
-from sardino_core.contract.jobs import SimulateJob
 from sardino_core.contract.model_spec import ModelSpec
 from sardino_core.terminal import PlainVoice
 
 STARTER = Path(__file__).resolve().parent.parent / "sardino_core" / "starter"
 TRAIN_SIZE, VALIDATION_SIZE = 768, 512
-ORBITS, SEASONS = ("descending", "ascending"), ("summer", "fall", "winter", "spring")
 HELD_OUT = ("simulated places held out", "terramesh", "sen1floods11 held out")
 LABELS = {"accuracy": "accuracy", "miou": "mIoU", "binary_f1 water": "F1 of water against the rest"}
 MARK_START, MARK_END = "<!-- numbers: written by scripts/make_starter.py -->", "<!-- end of numbers -->"
@@ -78,15 +76,12 @@ def main() -> int:
 
 def simulate_places(folder: Path, voice: PlainVoice) -> None:
     """Twenty-four places to train on and four to validate, every orbit direction and season among them."""
-    from sardino_core.simulate import simulate_scene
+    from sardino_core.simulate import simulate_missing, varied
 
     for kind, size, seeds in (("train", TRAIN_SIZE, TRAIN_SEEDS), ("val", VALIDATION_SIZE, VALIDATION_SEEDS)):
-        for index, seed in enumerate(seeds):
-            place = folder / f"{kind}_{seed}"
-            if not (place / "scene.tif").exists():
-                voice.log("info", f"simulating {place.name}")
-                place.mkdir(parents=True, exist_ok=True)
-                simulate_scene(SimulateJob(str(place), size, seed, ORBITS[index % 2], SEASONS[index // 2 % 4]))
+        voice.log("info", f"simulating the places {kind}_*, where they are missing")
+        jobs = [varied(folder / f"{kind}_{seed}", size, seed, index) for index, seed in enumerate(seeds)]
+        simulate_missing(jobs, voice)
 
 
 def prepare_bigearthnet(source: Path, target: Path) -> None:
