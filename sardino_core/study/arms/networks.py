@@ -7,14 +7,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
+from torch import nn
 
 from sardino_core.contract.listener import Listener
+from sardino_core.models.network import build
 from sardino_core.study.arms.asking import Ask
 from sardino_core.study.arms.unet import UNet
 from sardino_core.study.cells import CellJob
+from sardino_core.study.config import ArmConfig, UNetConfig
 from sardino_core.training.evaluate import evaluate_network
 from sardino_core.training.finetune import train
 from sardino_core.training.landcover.plan import Material
+from sardino_core.training.landcover.schedules import freeze
 from sardino_core.training.landcover.scores import Confusion
 from sardino_core.training.landcover.state import State, begin, start
 from sardino_core.training.running.distributed import team
@@ -43,9 +47,18 @@ def fit_network(job: CellJob, found: Material, listener: Listener) -> Ask:
     return ask
 
 
+def network_of(arm: ArmConfig, unet: UNetConfig, config: FinetuneConfig) -> nn.Module:
+    """An arm's network with random weights, ready to be trained as the arm asks; `config` names the ViT."""
+    if arm.kind == "unet":
+        return UNet(len(config.model.inputs.bands), len(config.classes), unet.width, unet.levels)
+    settings = replace(config, model=replace(config.model, head=arm.head))
+    network = build(settings.spec())
+    freeze(network, config.model.backbone.depth, replace(config.optimiser, train=arm.train))
+    return network
+
+
 def _start(job: CellJob, config: FinetuneConfig, device: torch.device) -> State:
     if job.arm.kind == "vit":
         return start(config, job.init, device)
     torch.manual_seed(config.seed)
-    network = UNet(len(config.model.inputs.bands), len(config.classes), job.unet.width, job.unet.levels)
-    return begin(network, config, device)
+    return begin(network_of(job.arm, job.unet, config), config, device)
