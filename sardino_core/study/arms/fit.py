@@ -18,7 +18,7 @@ def run_cell(job: CellJob, listener: Listener) -> Outcome:
         ask = _fitter(job.arm.kind)(job, found, listener)
         sets, used = found.store.sets, found.census.used
         labels = {item.name: int(used[sets.number([item.value])]) for item in sets.classes}
-        places = len({item.scene.labels for item in found.census.training})
+        places = len({item.scene.labels for item in found.census.training if item.chosen.any()})
         share = fraction_used(found.census)
     settings = replace(found.config, sources=job.evaluate, label_fraction=1.0)
     with SceneStore(settings) as store:

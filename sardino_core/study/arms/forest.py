@@ -57,7 +57,7 @@ def samples(found: Material, limit: int) -> tuple[NDArray[np.float32], NDArray[n
     rng = np.random.default_rng(found.config.seed)
     pixels = sum(int(item.counts[item.chosen].sum()) for item in found.census.training)
     xs, ys = [], []
-    for item in found.census.training:
+    for item in (item for item in found.census.training if item.chosen.any()):
         whole = item.scene.grid.full
         db, valid, target = store.read(item.scene, whole)
         classes = of_set[target * item.scene.split.trains(whole) * item.used(whole)]

@@ -135,7 +135,7 @@ def _choose(found: Sequence[LabelBlocks], config: FinetuneConfig) -> list[LabelB
     result: list[LabelBlocks] = []
     for items in chosen.values():
         result += (_whole_places if config.label_unit == "place" else _single_blocks)(items, config)
-    return [item for item in result if item.chosen.any()]
+    return result
 
 
 def _single_blocks(items: Sequence[LabelBlocks], config: FinetuneConfig) -> Iterator[LabelBlocks]:
