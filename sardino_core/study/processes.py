@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -56,15 +57,21 @@ class WorkerProcess:
             if self.process is not None:
                 self.process.kill()
                 self.process.wait()
-                for stream in (self.process.stdin, self.process.stdout):
-                    if stream is not None:
-                        stream.close()
+            self._close()
+
+    def _close(self) -> None:
+        """The pipes of a process that has ended."""
+        for stream in (self.process.stdin, self.process.stdout) if self.process is not None else ():
+            if stream is not None:
+                with suppress(OSError):  # what was written may not be flushed any more
+                    stream.close()
 
     def _running(self) -> subprocess.Popen[str]:
         with self._lock:
             if self._ended:
                 raise WorkerDied("The worker process was ended.")
             if self.process is None or self.process.poll() is not None:
+                self._close()
                 self.process = self._started()
             return self.process
 

@@ -1,7 +1,7 @@
 """A plain U-Net (Ronneberger et al. 2015, arXiv 1505.04597): what a convolutional network makes of the same labels.
 
-Group normalisation (Wu & He 2018, arXiv 1803.08494) instead of batches', since batches are small. Not for model files:
-it lives inside a cell of the study.
+Without normalisation, as the original: over a window it would take away how bright the window is, which tells water
+from land; over a batch it needs larger ones. Not for model files: it lives inside a cell of the study.
 """
 
 from __future__ import annotations
@@ -12,18 +12,16 @@ from torch import Tensor, nn
 
 from sardino_core.contract.errors import SettingInvalid
 
-GROUPS = 8  # of channels that are normalised together
-
 
 class UNet(nn.Module):
     """Windows (B, bands, S, S) in standardised dB to logits (B, classes, S, S); S a multiple of 2^(levels - 1)."""
 
     def __init__(self, bands: int, classes: int, width: int = 16, levels: int = 4) -> None:
-        """`width`: channels at full resolution, a multiple of 8; doubled at each of the other `levels`."""
+        """`width`: channels at full resolution, doubled at each of the other `levels`."""
         super().__init__()
-        if width % GROUPS or levels < 2:
+        if width < 1 or levels < 2:
             raise SettingInvalid(
-                f"The U-Net has width {width} and {levels} levels; allowed are multiples of {GROUPS}, and 2 or more."
+                f"The U-Net has width {width} and {levels} levels; allowed are 1 and more, and 2 and more."
             )
         widths = [width * 2**level for level in range(levels)]
         self.down = nn.ModuleList(_double(first, then) for first, then in zip([bands, *widths], widths, strict=False))
@@ -31,6 +29,7 @@ class UNet(nn.Module):
             _double(fine + coarse, fine) for fine, coarse in zip(widths[-2::-1], widths[:0:-1], strict=True)
         )
         self.classify = nn.Conv2d(width, classes, 1)
+        _initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (B, K, S, S)."""
@@ -46,13 +45,15 @@ class UNet(nn.Module):
 
 
 def _double(inputs: int, outputs: int) -> nn.Sequential:
-    """Two 3 x 3 convolutions, each normalised."""
-    return nn.Sequential(*_layer(inputs, outputs), *_layer(outputs, outputs))
+    """Two 3 x 3 convolutions."""
+    layers = [nn.Conv2d(first, outputs, 3, padding=1) for first in (inputs, outputs)]
+    return nn.Sequential(layers[0], nn.ReLU(inplace=True), layers[1], nn.ReLU(inplace=True))
 
 
-def _layer(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
-    return (
-        nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
-        nn.GroupNorm(GROUPS, outputs),
-        nn.ReLU(inplace=True),
-    )
+def _initialise(network: UNet) -> None:
+    """He et al. 2015 (arXiv 1502.01852) for what a ReLU follows; near-zero logits to start with."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            nn.init.zeros_(module.bias)  # type: ignore[arg-type]
+    nn.init.normal_(network.classify.weight, std=0.01)
