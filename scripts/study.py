@@ -44,9 +44,9 @@ def main() -> int:
     """Exit status 0, 1 with one line on stderr, or 2 for usage."""
     arguments, voice = _parse(), StoppableVoice()
     try:
+        config = _configured(arguments)  # before torch is imported: a wrong key is told at once
         from sardino_core.study.study import plan_study, report_study, run_study
 
-        config = _configured(arguments)
         if arguments.dry_run:
             print("\n".join(plan_study(config, arguments.out, voice)))
             return 0
