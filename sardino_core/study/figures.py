@@ -20,7 +20,7 @@ def draw_scores(found: Sequence[Score], arms: Sequence[str], score: str = "mIoU"
         for index, arm in enumerate(arms):
             rows = [row for row in chosen if row.group == group and row.arm == arm]
             _line(panel, rows, arm, index - (len(arms) - 1) / 2)
-    return _png(figure, panels)
+    return _png(figure, panels, sorted({row.fraction for row in chosen}))
 
 
 def draw_differences(found: Sequence[Difference], score: str = "mIoU") -> bytes:
@@ -33,7 +33,7 @@ def draw_differences(found: Sequence[Difference], score: str = "mIoU") -> bytes:
         for index, pair in enumerate(pairs):
             rows = [row for row in chosen if row.group == group and (row.first, row.second) == pair]
             _line(panel, rows, " less ".join(pair), index - (len(pairs) - 1) / 2)
-    return _png(figure, panels)
+    return _png(figure, panels, sorted({row.fraction for row in chosen}))
 
 
 def _groups(rows: Sequence[Score] | Sequence[Difference]) -> list[str]:
@@ -48,7 +48,7 @@ def _panels(groups: Sequence[str], label: str) -> tuple[Any, dict[str, Any]]:
     except ImportError as error:
         raise DependencyMissing("The figures need matplotlib.", "Install the extra `sardino[explore]`.") from error
     count = max(1, len(groups))
-    figure = Figure(figsize=(5.2 * count, 4), layout="constrained")
+    figure = Figure(figsize=(4.8 * count + 1.6, 4), layout="constrained")
     axes = figure.subplots(1, count, sharey=True, squeeze=False)[0]
     axes[0].set_ylabel(label)
     return figure, dict(zip(groups, axes, strict=False))
@@ -63,11 +63,14 @@ def _line(panel: Any, rows: Sequence[Score] | Sequence[Difference], label: str, 
     panel.errorbar(x, y, [[max(0.0, value) for value in side] for side in away], fmt="-o", ms=3, lw=1, label=label)
 
 
-def _png(figure: Any, panels: dict[str, Any]) -> bytes:
+def _png(figure: Any, panels: dict[str, Any], shares: Sequence[float]) -> bytes:
     for group, panel in panels.items():
         panel.set(title=f"{group} places", xlabel="labels in % (bars: 95 % over places)", xscale="log")
+        panel.set_xticks([100 * share for share in shares], [f"{100 * share:g}" for share in shares])
+        panel.minorticks_off()
         panel.grid(alpha=0.3)
-        panel.legend(fontsize=8)
+    lines, names = next(iter(panels.values())).get_legend_handles_labels() if panels else ([], [])
+    figure.legend(lines, names, loc="outside right upper", fontsize=8)
     target = io.BytesIO()
     figure.savefig(target, dpi=130, format="png")
     return target.getvalue()

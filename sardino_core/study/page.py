@@ -143,13 +143,14 @@ def _real(config: StudyConfig, found: Tables, places: Sequence[Place]) -> list[s
         "claimed for it."
     )
     parts = ["## Real tiles", text]
-    for place in dict.fromkeys(row.place for row in found.real):
-        rows = {(r.arm, r.fraction): r.value for r in found.real if r.place == place and r.score == "agreement"}
-        lines = [
-            [arm.name, *(f"{rows[key]:.3f}" if (key := (arm.name, s)) in rows else _NONE for s in config.fractions)]
-            for arm in config.arms
-        ]
-        parts += [f"### {place}", _table(["arm", *_shares(config)], lines)]
+    for share in config.fractions:
+        rows = {(r.place, r.arm): r.value for r in found.real if (r.fraction, r.score) == (share, "agreement")}
+        lines = []
+        for place in dict.fromkeys(place for place, _ in rows):
+            values = [rows.get((place, arm.name)) for arm in config.arms]
+            lines.append([place, *(_NONE if value is None else f"{value:.3f}" for value in values)])
+        head = ["place", *(arm.name for arm in config.arms)]
+        parts += [f"### Agreement, {100 * share:g} % of the labels", _table(head, lines)]
     return parts
 
 
