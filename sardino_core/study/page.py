@@ -85,7 +85,8 @@ def _labels(config: StudyConfig, records: Records) -> list[str]:
         each = [f"{median(outcome.labels.get(name, 0) for outcome in done.values()):,.0f}" for name in names]
         rows.append([f"{fraction:.4g}", f"{median(shares):.2%}", f"{median(numbers):g}", *each])
     table = _table(["share asked for", "share used", "places", *names], rows)
-    return ["## Labels", "Medians over the seeds; labelled pixels per class.", table]
+    text = "Medians over the seeds; labelled pixels per class. No arm can learn a class that has none."
+    return ["## Labels", text, table]
 
 
 def _trials(config: StudyConfig, found: Tables) -> list[str]:

@@ -16,6 +16,7 @@ from sardino_core.study.cells import Cell, Settled, finals, trials
 from sardino_core.study.config import StudyConfig
 from sardino_core.study.cost import pretraining_seconds, seconds
 from sardino_core.study.given_places import given_places, real_places
+from sardino_core.study.labels import look_at_labels
 from sardino_core.study.places import Place, simulate, simulated_places
 from sardino_core.study.pretraining import folder_of, needed, pretrained
 from sardino_core.study.records import FOLDER, Record, write_record
@@ -34,6 +35,7 @@ def run_study(config: StudyConfig, out: str | Path, listener: Listener) -> Resul
     with _alone(folder):
         if config.simulated:
             simulate(config, folder, listener)
+        look_at_labels(config, places, folder, listener)
         model, weights = pretrained(config, places, folder, listener) if needed(config) else ("", "")
         basis = Basis(config, folder, Ground(places, weights), model)
         write_basis(basis)
