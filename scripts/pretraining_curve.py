@@ -23,7 +23,7 @@ from sardino_core.contract.jobs import SimulateJob
 from sardino_core.contract.model_spec import ModelSpec
 from sardino_core.models.model_file import load_weights, read_spec, save_model
 from sardino_core.models.network import build, random_network
-from sardino_core.simulate import simulate_scene
+from sardino_core.simulate import simulate_missing
 from sardino_core.terminal import PlainVoice
 from sardino_core.training.pretrain import pretrain
 from sardino_core.training.settings.pretrain_config import PretrainConfig, load_pretrain_config, with_images
@@ -93,10 +93,8 @@ def main() -> int:
 def simulate(plan: Plan) -> None:
     """Places to train on, 32 MB of backscatter each, and smaller ones, elsewhere, to score on."""
     for pattern, count, size, first in ((TRAIN, plan.places, 2048, 101), (TEST, 6, 1024, 901)):
-        for seed in range(first, first + count):
-            folder = plan.work / "data" / pattern.replace("*", str(seed))
-            if not (folder / "labels.tif").exists():
-                simulate_scene(SimulateJob(str(folder), size, seed))
+        folders = {seed: plan.work / "data" / pattern.replace("*", str(seed)) for seed in range(first, first + count)}
+        simulate_missing([SimulateJob(str(folder), size, seed) for seed, folder in folders.items()], PlainVoice())
 
 
 def train(plan: Plan, seed: int) -> None:

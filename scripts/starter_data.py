@@ -13,14 +13,12 @@ import rasterio
 from affine import Affine
 
 from sardino_core.contract.errors import InputMissing
-from sardino_core.contract.jobs import SimulateJob
 from sardino_core.contract.listener import Listener
 from sardino_core.raster.grid import RasterGrid
 from sardino_core.raster.reading.labels import LabelRaster
-from sardino_core.simulate import simulate_scene
+from sardino_core.simulate import simulate_missing, varied
 
 TRAIN_SIZE, VALIDATION_SIZE = 768, 512
-ORBITS, SEASONS = ("descending", "ascending"), ("summer", "fall", "winter", "spring")
 TRAIN_SEEDS, VALIDATION_SEEDS = range(101, 125), range(901, 905)
 STRANGE_SIZE = 256
 
@@ -61,12 +59,9 @@ def prepare(data: Path, work: Path, listener: Listener) -> None:
 def simulate_places(folder: Path, listener: Listener) -> None:
     """Twenty-four places to train on and four to validate, every orbit direction and season among them."""
     for kind, size, seeds in (("train", TRAIN_SIZE, TRAIN_SEEDS), ("val", VALIDATION_SIZE, VALIDATION_SEEDS)):
-        for index, seed in enumerate(seeds):
-            place = folder / f"{kind}_{seed}"
-            if not (place / "scene.tif").exists():
-                listener.log("info", f"simulating {place.name}")
-                place.mkdir(parents=True, exist_ok=True)
-                simulate_scene(SimulateJob(str(place), size, seed, ORBITS[index % 2], SEASONS[index // 2 % 4]))
+        listener.log("info", f"simulating the places {kind}_*, where they are missing")
+        jobs = [varied(folder / f"{kind}_{seed}", size, seed, index) for index, seed in enumerate(seeds)]
+        simulate_missing(jobs, listener)
 
 
 def prepare_strange(folder: Path) -> None:

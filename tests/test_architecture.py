@@ -18,6 +18,7 @@ ALLOWED = {
     "models": {"models", "contract"},
     "training": {"training", "raster", "models", "simulate", "contract"},
     "analysis": {"analysis", "raster", "models", "simulate", "contract"},
+    "study": {"study", "training", "analysis", "raster", "models", "simulate", "contract"},
 }
 FORBIDDEN_THIRD_PARTIES = {
     "contract": {"numpy", "rasterio", "torch", "timm", "onnxruntime", "safetensors", "affine"},

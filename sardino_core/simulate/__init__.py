@@ -5,7 +5,17 @@ is approximate: the means of the covers (see `covers.py`), water under wind (`wa
 invented. Every scene says in its tags that it is simulated.
 """
 
+from sardino_core.simulate.places import simulate_missing, varied
 from sardino_core.simulate.scene import NOTICE, WORLDCOVER, simulate_arrays, simulate_scene
 from sardino_core.simulate.speckle_statistics import SpeckleStatistics, measure
 
-__all__ = ["NOTICE", "WORLDCOVER", "SpeckleStatistics", "measure", "simulate_arrays", "simulate_scene"]
+__all__ = [
+    "NOTICE",
+    "WORLDCOVER",
+    "SpeckleStatistics",
+    "measure",
+    "simulate_arrays",
+    "simulate_missing",
+    "simulate_scene",
+    "varied",
+]

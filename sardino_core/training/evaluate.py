@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from sardino_core.contract.errors import NoValidData
 from sardino_core.contract.listener import Listener
 from sardino_core.contract.messages import Result
 from sardino_core.contract.model_spec import CalibrationSpec
 from sardino_core.models.model_file import load_weights, read_spec, resolve_model, write_aside
-from sardino_core.models.network import Network, build
+from sardino_core.models.network import build
 from sardino_core.models.outputs import probabilities
 from sardino_core.raster.resampling import resample, resampling_matrix
 from sardino_core.raster.scaling import standardise
@@ -67,7 +68,7 @@ class Evaluation:
 
 
 def evaluate_network(
-    network: Network, store: SceneStore, config: FinetuneConfig, listener: Listener, crew: Team | None = None
+    network: nn.Module, store: SceneStore, config: FinetuneConfig, listener: Listener, crew: Team | None = None
 ) -> Evaluation:
     """Run over all validation windows. Raises NoValidData when there is none.
 
@@ -134,7 +135,7 @@ def settings_for_evaluation(model: str, images: Iterable[str], labels: Iterable[
     return FinetuneConfig(spec.name, ModelConfig(spec.inputs, spec.backbone, spec.window), spec.classes, (source,))
 
 
-def _predict(network: Network, windows: list[ValidationWindow], config: FinetuneConfig) -> list[NDArray[np.float32]]:
+def _predict(network: nn.Module, windows: list[ValidationWindow], config: FinetuneConfig) -> list[NDArray[np.float32]]:
     """Logits (K, h, w) at the raster's scale, over the part that each window answers for."""
     inputs = config.model.inputs
     stack = np.stack(

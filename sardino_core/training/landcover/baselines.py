@@ -103,15 +103,25 @@ def _features(store: SceneStore, scene: LabelledScene) -> tuple[Features, NDArra
     """(B, h, w) mean power of the neighbourhood in dB, and the target (h, w)."""
     db, valid, target = store.read(scene, scene.grid.full)
     power = np.power(10.0, db.astype(np.float64) / 10) * valid
-    mean = _box_sum(power) / np.maximum(_box_sum(valid[None].astype(np.float64)), 1)
-    return 10 * np.log10(np.maximum(mean, 1e-5)), target
+    return to_db(box_mean(power, valid, _BOX)), target
 
 
-def _box_sum(values: Features) -> Features:
-    """(B, h, w): the sum over the 5 x 5 neighbourhood, less at the border."""
-    reach = _BOX // 2
+def to_db(power: Features) -> Features:
+    """dB of power, not below -50."""
+    result: Features = 10 * np.log10(np.maximum(power, 1e-5))
+    return result
+
+
+def box_mean(values: Features, valid: NDArray[np.bool_], side: int) -> Features:
+    """(B, h, w): the mean over the valid pixels of each side x side neighbourhood; `values` are 0 where not valid."""
+    return box_sum(values, side) / np.maximum(box_sum(valid[None].astype(np.float64), side), 1)
+
+
+def box_sum(values: Features, side: int) -> Features:
+    """(B, h, w): the sum over the side x side neighbourhood (odd), less at the border."""
+    reach = side // 2
     total = np.pad(values, ((0, 0), (reach + 1, reach), (reach + 1, reach))).cumsum(axis=1).cumsum(axis=2)
     result: Features = (
-        total[:, _BOX:, _BOX:] - total[:, :-_BOX, _BOX:] - total[:, _BOX:, :-_BOX] + total[:, :-_BOX, :-_BOX]
+        total[:, side:, side:] - total[:, :-side, side:] - total[:, side:, :-side] + total[:, :-side, :-side]
     )
     return result

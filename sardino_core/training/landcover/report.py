@@ -8,10 +8,10 @@ import numpy as np
 import timm
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 import sardino_core
 from sardino_core.contract.model_spec import ModelSpec, ProvenanceSpec
-from sardino_core.models.network import Network
 from sardino_core.raster.writing.class_legend import rgb
 from sardino_core.training.evaluate import Evaluation
 from sardino_core.training.landcover.plan import fraction_used, set_names
@@ -32,7 +32,7 @@ def validation_row(metrics: dict[str, float]) -> dict[str, float]:
 
 
 @torch.no_grad()
-def pictures(average: Network, part: Part, sets: ClassSets) -> dict[str, Picture]:
+def pictures(average: nn.Module, part: Part, sets: ClassSets) -> dict[str, Picture]:
     """The first training windows in false colour, their labels, and what the averaged weights say of them."""
     windows, target = part.windows[:_SHOWN], part.target[:_SHOWN]
     predicted = average(windows).argmax(dim=1)  # (n, S, S)

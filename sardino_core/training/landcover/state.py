@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from torch import nn
 
 from sardino_core.models.model_file import load_weights, resolve_model
-from sardino_core.models.network import Network, build, initialise_from
+from sardino_core.models.network import build, initialise_from
 from sardino_core.training.landcover.plan import SCRATCH
 from sardino_core.training.landcover.schedules import freeze, parameter_groups
 from sardino_core.training.running.precision import grad_scaler
@@ -22,8 +23,8 @@ from sardino_core.training.settings.finetune_config import FinetuneConfig
 class State:
     """Everything that changes during training. All chance is a function of (seed, step), so none of it is here."""
 
-    network: Network
-    average: Network  # exponential moving average of the weights: what is validated and saved
+    network: nn.Module  # windows to logits
+    average: nn.Module  # exponential moving average of the weights: what is validated and saved
     optimiser: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
     step: int = 0
@@ -33,16 +34,22 @@ class State:
 
 def start(config: FinetuneConfig, init: str, device: torch.device) -> State:
     """Networks and optimiser at step 0; they depend on the seed and the model to start from alone."""
-    optimiser, depth = config.optimiser, config.model.backbone.depth
+    optimiser = config.optimiser
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         network = build(config.spec(), drop_path=optimiser.drop_path)
     if init != SCRATCH:
         initialise_from(network, load_weights(resolve_model(init)))
+    freeze(network, config.model.backbone.depth, optimiser)
+    return begin(network, config, device)
+
+
+def begin(network: nn.Module, config: FinetuneConfig, device: torch.device) -> State:
+    """Step 0 of any network from windows to logits; what asks for no gradient is not trained."""
+    optimiser = config.optimiser
     network = network.to(device)
     average = copy.deepcopy(network).eval().requires_grad_(False)
-    freeze(network, depth, optimiser)
-    groups = parameter_groups(network, depth, optimiser)
+    groups = parameter_groups(network, config.model.backbone.depth, optimiser)
     if optimiser.compile:
         network.compile()
     adamw = torch.optim.AdamW(groups, lr=optimiser.lr, betas=optimiser.betas, fused=True)
@@ -82,7 +89,7 @@ def restore(state: State, saved: Mapping[str, Any]) -> None:
 
 
 @torch.no_grad()
-def update_average(average: Network, network: Network, decay: float) -> None:
+def update_average(average: nn.Module, network: nn.Module, decay: float) -> None:
     """average = decay * average + (1 - decay) * network."""
     mean, current = list(average.state_dict().values()), list(network.state_dict().values())
     torch._foreach_lerp_(mean, current, 1 - decay)

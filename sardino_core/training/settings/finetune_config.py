@@ -121,7 +121,8 @@ class FinetuneConfig:
     paths: dict[str, str] = field(default_factory=dict)
     least_valid: float = 0.25  # share of a window with data, and
     least_labelled: float = 0.05  # with labels, below which it is skipped
-    label_fraction: float = 1.0  # of the training labels, in whole blocks: what labels are worth; nested by fraction
+    label_fraction: float = 1.0  # of the training labels, in whole units: what labels are worth; nested by fraction
+    label_unit: Literal["block", "place"] = "block"  # of the window's size, or all that one label raster covers
     unreadable: float = 0.1  # share of the scenes that may turn out damaged before the run stops
     augment: AugmentConfig = AugmentConfig()
     optimiser: OptimiserConfig = OptimiserConfig()

@@ -1,8 +1,8 @@
 """Where the labels are: counted block by block, and for a label fraction chosen block by block. No torch.
 
-A block has the side of the network's window. Whole blocks are chosen, never single pixels: neighbours are so alike
-that every hundredth pixel of a map tells nearly as much as all of it (spatial autocorrelation; Roberts et al. 2017,
-Ecography 40, 913-929).
+A block has the side of the network's window. Whole blocks are chosen, or whole places (`label_unit`), never single
+pixels: neighbours are so alike that every hundredth pixel of a map tells nearly as much as all of it (spatial
+autocorrelation; Roberts et al. 2017, Ecography 40, 913-929).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import math
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,7 +99,7 @@ def take_census(store: SceneStore, config: FinetuneConfig, listener: Listener) -
 
 
 def choose_blocks(counts: NDArray[np.int64], draws: NDArray[np.float64], fraction: float) -> NDArray[np.bool_]:
-    """(M,): which of M blocks to use, so that they hold the share `fraction` of all labels.
+    """(M,): which of M blocks (or places) to use, so that they hold the share `fraction` of all labels.
 
     `counts` (M, strata) pixels, `draws` (M,) random in (0, 1]. One block after the other is taken for the stratum that
     is furthest behind (the rarest first), at random with a chance in proportion to its pixels of it (Efraimidis &
@@ -131,15 +132,32 @@ def _choose(found: Sequence[LabelBlocks], config: FinetuneConfig) -> list[LabelB
     chosen: dict[int, list[LabelBlocks]] = {}
     for item in found:
         chosen.setdefault(id(item.scene.source), []).append(item)
-    result = []
+    result: list[LabelBlocks] = []
     for items in chosen.values():
-        counts = np.concatenate([item.counts.reshape(-1, item.counts.shape[-1]) for item in items])
-        draws = np.concatenate([_draws(item, config.seed) for item in items])
-        flags = choose_blocks(counts, draws, config.label_fraction)
-        ends = np.cumsum([item.chosen.size for item in items])
-        for item, part in zip(items, np.split(flags, ends[:-1]), strict=True):
-            result.append(replace(item, chosen=part.reshape(item.chosen.shape)))
-    return [item for item in result if item.chosen.any()]
+        result += (_whole_places if config.label_unit == "place" else _single_blocks)(items, config)
+    return result
+
+
+def _single_blocks(items: Sequence[LabelBlocks], config: FinetuneConfig) -> Iterator[LabelBlocks]:
+    counts = np.concatenate([item.counts.reshape(-1, item.counts.shape[-1]) for item in items])
+    draws = np.concatenate([_draws(item, config.seed) for item in items])
+    flags = choose_blocks(counts, draws, config.label_fraction)
+    ends = np.cumsum([item.chosen.size for item in items])
+    for item, part in zip(items, np.split(flags, ends[:-1]), strict=True):
+        yield replace(item, chosen=part.reshape(item.chosen.shape))
+
+
+def _whole_places(items: Sequence[LabelBlocks], config: FinetuneConfig) -> Iterator[LabelBlocks]:
+    """Scenes that share their label rasters are one place, drawn by its first scene."""
+    places: dict[tuple[Path, ...], list[LabelBlocks]] = {}
+    for item in items:
+        places.setdefault(item.scene.labels, []).append(item)
+    counts = np.stack([sum(item.counts.sum(axis=(0, 1)) for item in scenes) for scenes in places.values()])
+    draws = np.array([_draws(scenes[0], config.seed)[0] for scenes in places.values()])
+    flags = choose_blocks(counts, draws, config.label_fraction)
+    for scenes, flag in zip(places.values(), flags, strict=True):
+        for item in scenes:
+            yield replace(item, chosen=np.full_like(item.chosen, flag))
 
 
 def _draws(item: LabelBlocks, seed: int) -> NDArray[np.float64]:

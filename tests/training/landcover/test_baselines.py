@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sardino_core.training.landcover.baselines import GaussianClassifier, _box_sum, baselines, best_threshold
+from sardino_core.training.landcover.baselines import GaussianClassifier, baselines, best_threshold, box_sum
 from sardino_core.training.windows.sources import SceneStore
 from tests.training.rasters import config, lake
 
@@ -24,7 +24,7 @@ def test_a_class_without_samples_is_never_predicted():
 
 def test_the_neighbourhood_is_summed_and_cut_at_the_border():
     values = np.random.default_rng(0).random((1, 9, 11))
-    found = _box_sum(values)
+    found = box_sum(values, 5)
     assert found[0, 4, 5] == pytest.approx(values[0, 2:7, 3:8].sum())
     assert found[0, 0, 10] == pytest.approx(values[0, :3, 8:].sum())
 

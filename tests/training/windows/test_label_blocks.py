@@ -135,3 +135,34 @@ def test_a_spacing_beyond_the_model_names_the_scene(tmp_path):
     scene = write(tmp_path / "coarse.tif", db, Affine(500, 0, 500_000, 0, -500, 5_000_000), names=("VV", "VH"))
     with pytest.raises(SpacingUnsuitable, match=r"coarse\.tif"):
         census_of(config(scene, labels))
+
+
+def test_whole_places_are_chosen_nested_and_with_every_class(tmp_path):
+    for number in range(12):
+        lake(tmp_path / f"p{number:02d}", seed=number)
+    settings = config(tmp_path / "p*" / "scene.tif", tmp_path / "p*" / "labels.tif", source={"hold_out": 0.0})
+    chosen = []
+    for fraction in (0.05, 0.3, 1.0):
+        found, _ = census_of(replace(settings, label_fraction=fraction, label_unit="place"))
+        assert all(item.chosen.all() or not item.chosen.any() for item in found.training)
+        assert found.available.sum() == 12 * 96 * 96
+        assert found.used.sum() >= fraction * found.available.sum()
+        assert found.used[found.available > 0].all()
+        chosen.append({item.scene.name for item in found.training if item.chosen.any()})
+    assert [len(names) for names in chosen] == [1, 4, 12]
+    assert chosen[0] < chosen[1] < chosen[2]
+
+
+def test_two_dates_of_a_place_are_chosen_together(tmp_path):
+    for number in range(4):
+        scene, _ = lake(tmp_path / f"p{number}", seed=number)
+        write(scene.with_name("scene2.tif"), np.zeros((2, 96, 96), np.float32) - 12, names=("VV", "VH"))
+    settings = config(
+        tmp_path / "p*" / "scene*.tif",
+        tmp_path / "p0" / "labels.tif",
+        source={"hold_out": 0.0},
+        label_fraction=0.1,
+        label_unit="place",
+    )
+    found, _ = census_of(settings)
+    assert len(found.training) == 8  # one label raster for all: one place

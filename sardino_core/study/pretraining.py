@@ -1,0 +1,51 @@
+"""The one pre-training of a study: DINO on the images of its training places, and of the test places marked as seen."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from sardino_core.contract.errors import Cancelled
+from sardino_core.contract.listener import Listener
+from sardino_core.contract.serial import to_dict
+from sardino_core.models.model_file import weights_hash
+from sardino_core.study.config import StudyConfig
+from sardino_core.study.places import Place, paths_of, pretraining_sources
+from sardino_core.training.settings.pretrain_config import PretrainConfig
+
+
+def needed(config: StudyConfig) -> bool:
+    """Whether any arm starts from it."""
+    return any(arm.kind == "vit" and arm.init == "pretrained" for arm in config.arms)
+
+
+def pretrained(config: StudyConfig, places: Sequence[Place], out: Path, listener: Listener) -> tuple[str, str]:
+    """The model file and its hash; trained where it is not there yet. Raises SardinoError, Cancelled."""
+    folder = folder_of(config, places, out)
+    model = folder / "model.safetensors"
+    if not model.exists():
+        from sardino_core.training.pretrain import pretrain
+
+        listener.log("info", f"pre-training in {folder.name}")
+        settings = settings_of(config, places, out)
+        pretrain(settings, folder, resume=(folder / "config.yaml").exists(), listener=listener)
+        if not model.exists():  # SIGTERM saves a checkpoint and returns
+            raise Cancelled("The study was stopped in pre-training.", "The same command goes on from there.")
+    return str(model), weights_hash(model)
+
+
+def settings_of(config: StudyConfig, places: Sequence[Place], out: Path) -> PretrainConfig:
+    """The study's pre-training with its images."""
+    return replace(config.pretrain, sources=pretraining_sources(places, paths_of(config, out)))
+
+
+def folder_of(config: StudyConfig, places: Sequence[Place], out: Path) -> Path:
+    """Named after all that the weights depend on, so that other settings or images train anew."""
+    told = to_dict(config.pretrain)
+    told = {key: value for key, value in told.items() if key not in ("run", "probe", "sources")}
+    images = [(place.name, place.source.images, place.stamp) for place in places if place.pretrains]
+    text = json.dumps([told, images], sort_keys=True)
+    return out / f"pretrain-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
