@@ -11,6 +11,7 @@ import math
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ from sardino_core.contract.listener import Listener
 from sardino_core.raster.grid import PixelWindow
 from sardino_core.raster.resampling import cell_size
 from sardino_core.training.settings.finetune_config import FinetuneConfig
-from sardino_core.training.windows.sources import LabelledScene, Pixels, SceneStore
+from sardino_core.training.windows.sources import LabelledScene, Pixels, SceneStore, short_name
 from sardino_core.training.windows.targets import UNKNOWN
 
 _SALT = 1  # draws other numbers than the split into training and validation blocks does
@@ -125,7 +126,10 @@ def _at_random(counts: NDArray[np.int64], draws: NDArray[np.float64]) -> Iterato
 
 
 def _choose(found: Sequence[LabelBlocks], config: FinetuneConfig) -> list[LabelBlocks]:
-    """Each source by itself, so that each keeps its share; its strata are the class sets."""
+    """Each source by itself, so that each keeps its share; its strata are the class sets.
+
+    Dates of a place on the same pixels have the same blocks chosen: a label of one is as good as known for the others.
+    """
     if config.label_fraction == 1:
         return list(found)
     chosen: dict[int, list[LabelBlocks]] = {}
@@ -133,18 +137,23 @@ def _choose(found: Sequence[LabelBlocks], config: FinetuneConfig) -> list[LabelB
         chosen.setdefault(id(item.scene.source), []).append(item)
     result = []
     for items in chosen.values():
-        counts = np.concatenate([item.counts.reshape(-1, item.counts.shape[-1]) for item in items])
-        draws = np.concatenate([_draws(item, config.seed) for item in items])
-        flags = choose_blocks(counts, draws, config.label_fraction)
-        ends = np.cumsum([item.chosen.size for item in items])
-        for item, part in zip(items, np.split(flags, ends[:-1]), strict=True):
-            result.append(replace(item, chosen=part.reshape(item.chosen.shape)))
+        places: dict[Path, list[LabelBlocks]] = {}
+        for item in items:
+            places.setdefault(item.scene.place, []).append(item)
+        counts = [np.sum([item.counts for item in dates], axis=0) for dates in places.values()]
+        draws = np.concatenate([_draws(dates[0], config.seed) for dates in places.values()])
+        flags = choose_blocks(
+            np.concatenate([part.reshape(-1, part.shape[-1]) for part in counts]), draws, config.label_fraction
+        )
+        ends = np.cumsum([dates[0].chosen.size for dates in places.values()])
+        for dates, part in zip(places.values(), np.split(flags, ends[:-1]), strict=True):
+            result += [replace(item, chosen=part.reshape(item.chosen.shape)) for item in dates]
     return [item for item in result if item.chosen.any()]
 
 
 def _draws(item: LabelBlocks, seed: int) -> NDArray[np.float64]:
-    """A number in (0, 1] for each block, by the scene's name: other scenes make no difference to it."""
-    rng = np.random.default_rng([seed, zlib.crc32(item.scene.name.encode()), _SALT])
+    """A number in (0, 1] for each block, by the place's name: other scenes make no difference to it."""
+    rng = np.random.default_rng([seed, zlib.crc32(short_name(item.scene.place).encode()), _SALT])
     draws: NDArray[np.float64] = 1.0 - rng.random(item.chosen.size)
     return draws
 

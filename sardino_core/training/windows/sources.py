@@ -31,6 +31,7 @@ from sardino_core.training.windows.chips import (
     look_at,
     numbered,
 )
+from sardino_core.training.windows.shared_ground import hold_out_together
 from sardino_core.training.windows.split import BlockSplit
 from sardino_core.training.windows.targets import ClassSets, Legend, erode
 
@@ -51,6 +52,7 @@ class LabelledScene:
     split: BlockSplit
     notes: tuple[str, ...] = ()  # what the reader decided about the image: units, bands
     units: Units = "auto"  # as recognised; opening the image again is quick then
+    place: Path = Path()  # an image of the first scene on the same pixels
 
     @property
     def name(self) -> str:
@@ -73,7 +75,7 @@ class SceneStore:
         self._config, self._total = config, 0
         self._kept: dict[LabelledScene, Pixels] = {}
         self._open: OrderedDict[LabelledScene, tuple[Scene, LabelRaster, ExitStack]] = OrderedDict()
-        self.scenes = [scene for source in config.sources for scene in self._find(source)]
+        self.scenes = _hold_out_together([scene for source in config.sources for scene in self._find(source)])
 
     def twin(self) -> SceneStore:
         """The same scenes, for another thread: with files of its own, and the same pixels in memory."""
@@ -265,6 +267,15 @@ def listed(names: Sequence[str]) -> str:
 def short_name(path: Path) -> str:
     """`folder/file`, for messages and provenance: no machine's paths."""
     return f"{path.parent.name}/{path.name}"
+
+
+def _hold_out_together(scenes: list[LabelledScene]) -> list[LabelledScene]:
+    grids, splits = [scene.grid for scene in scenes], [scene.split for scene in scenes]
+    agreed = hold_out_together(grids, splits, [scene.source.hold_out for scene in scenes])
+    return [
+        replace(scene, split=ground.split, place=scenes[ground.first].images[0])
+        for scene, ground in zip(scenes, agreed, strict=True)
+    ]
 
 
 def _options(source: SourceConfig, files: tuple[Path, ...]) -> SceneOptions:

@@ -135,3 +135,16 @@ def test_a_spacing_beyond_the_model_names_the_scene(tmp_path):
     scene = write(tmp_path / "coarse.tif", db, Affine(500, 0, 500_000, 0, -500, 5_000_000), names=("VV", "VH"))
     with pytest.raises(SpacingUnsuitable, match=r"coarse\.tif"):
         census_of(config(scene, labels))
+
+
+def test_dates_of_a_place_have_the_same_labels_chosen_and_namesakes_elsewhere_their_own(tmp_path):
+    """Otherwise the labels of more ground than asked would train, each with another date."""
+    _, labels = lake(tmp_path / "a" / "one", 96, 96)
+    lake(tmp_path / "b" / "one", 96, 96, seed=1)
+    lake(tmp_path / "c" / "two", 64, 96, seed=2)  # overlaps, on other pixels than the first two
+    pattern = tmp_path / "*" / "*" / "scene.tif"
+    settings = replace(config(pattern, labels, source={"hold_out": 0.0}), label_fraction=0.3)
+    census, _ = census_of(settings)
+    first, second = (item for item in census.training if item.scene.images[0].parent.name == "one")
+    assert np.array_equal(first.chosen, second.chosen)
+    assert 0 < first.chosen.mean() < 1
