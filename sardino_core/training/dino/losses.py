@@ -1,7 +1,7 @@
 """Losses of self-distillation: DINO's cross-entropy, the teacher's centring, iBOT's masked tokens, KoLeo.
 
-Tensors in, a scalar or probabilities out; checked against float64 in the tests. n windows per part of the batch, V
-views of each (the first two global), K prototypes, M masked tokens.
+Tensors in, a scalar or probabilities out, in single precision also where a step runs in half; checked against float64
+in the tests. n windows per part of the batch, V views of each (the first two global), K prototypes, M masked tokens.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sardino_core.training.running.distributed import Team
+from sardino_core.training.running.precision import autocast
 
 
 def dino_cross_entropy(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
@@ -18,7 +19,8 @@ def dino_cross_entropy(student: Tensor, teacher: Tensor, temperature: float) -> 
     `student` (V, n, K) cosines, `teacher` (2, n, K) probabilities; the student's first two views are the teacher's.
     """
     log_p = (student.float() / temperature).log_softmax(dim=-1)
-    pairs = -torch.einsum("tnk,vnk->tv", teacher, log_p) / student.shape[1]  # (2, V)
+    with autocast(student.device, "fp32"):  # half precision would round the sum over all prototypes to three digits
+        pairs = -torch.einsum("tnk,vnk->tv", teacher.float(), log_p.float()) / student.shape[1]  # (2, V)
     same = torch.eye(2, student.shape[0], dtype=torch.bool, device=student.device)
     return pairs.masked_fill(same, 0.0).sum() / (pairs.numel() - 2)
 
@@ -42,7 +44,7 @@ def koleo(features: Tensor) -> Tensor:
     if len(features) < 2:
         return features.sum() * 0.0
     unit = torch.nn.functional.normalize(features.float(), dim=-1, eps=1e-8)
-    with torch.no_grad():
+    with torch.no_grad(), autocast(features.device, "fp32"):  # in half precision neighbours look alike
         cosines = unit @ unit.T
         nearest = cosines.fill_diagonal_(-2.0).argmax(dim=1)  # (n,)
     distance = torch.linalg.vector_norm(unit - unit[nearest] + 1e-8, dim=-1)
