@@ -29,6 +29,7 @@ from sardino_core.training.running.step_errors import memory_of, require_finite
 from sardino_core.training.running.tally import add, take_means
 from sardino_core.training.settings.finetune_config import FinetuneConfig
 from sardino_core.training.windows.labelled import LabelledLoader
+from sardino_core.training.windows.sources import short_name
 
 _FREE = ("run", "paths", "licence", "attribution", "limits", "notes")  # may change on resuming; scenes are compared
 
@@ -157,7 +158,9 @@ def _settings(found: Material, init: str) -> dict[str, Any]:
         {key: value for key, value in source.items() if key not in ("images", "labels")} for source in kept["sources"]
     ]
     start_from = init if init == SCRATCH else weights_hash(resolve_model(init))
-    return {**kept, "init": start_from, "scenes": [scene.name for scene in found.store.scenes]}
+    scenes = found.store.scenes
+    labels = [[short_name(path) for path in scene.labels] for scene in scenes]
+    return {**kept, "init": start_from, "scenes": [scene.name for scene in scenes], "labels": labels}
 
 
 def _validates(found: Material) -> bool:

@@ -37,7 +37,6 @@ from sardino_core.training.windows.unlabelled import Loader
 _FREE = (
     "run",
     "probe",
-    "sources",
     "licence",
     "attribution",
     "limits",
@@ -162,5 +161,6 @@ def _split(config: PretrainConfig, crew: Team) -> PretrainConfig:
 def _settings(config: PretrainConfig, found: Survey, init: str) -> dict[str, Any]:
     """What a resumed run must have in common with the one that it continues."""
     kept = {key: value for key, value in to_dict(config).items() if key not in _FREE}
+    kept["sources"] = [{key: value for key, value in source.items() if key != "images"} for source in kept["sources"]]
     start_from = init if init == SCRATCH else weights_hash(resolve_model(init))
     return {**kept, "init": start_from, "rasters": list(found.names)}

@@ -183,6 +183,8 @@ def test_resuming_with_other_settings_or_rasters_and_overwriting_are_refused(run
             replace(config, sources=(replace(config.sources[0], images=(images.replace("*", "place_0"),)),)),
             "rasters was",
         ),
+        (replace(config, sources=(replace(config.sources[0], weight=2.0),)), "sources[0].weight was 1.0 and is 2.0"),
+        (replace(config, sources=(replace(config.sources[0], bands={"VV": 2, "VH": 1}),)), "sources[0].bands.VV"),
     ):
         with pytest.raises(SettingInvalid) as error:
             pretrain(changed, folder, resume=True)
