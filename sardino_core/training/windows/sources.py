@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import glob
+import os
 import re
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -205,7 +206,7 @@ class SceneStore:
         if not own:
             raise AreaOutside(
                 f"No label raster of the source {source.name} overlaps {images[0].name}.",
-                "Check that --images and --labels show the same places.",
+                "Check that --images and --labels show the same places, and that both or neither have a CRS.",
             )
         checked = self._config.validation
         rules = hold_out, checked.block_px, checked.margin_px, self._config.seed
@@ -225,17 +226,7 @@ def expand(patterns: Sequence[str], paths: dict[str, str], source: str, what: st
     """All files that the globs match, each once, in sorted order. Raises InputMissing, or SettingInvalid."""
     found: list[Path] = []
     for pattern in patterns:
-        try:
-            filled = pattern.format_map(paths)
-        except (KeyError, ValueError, IndexError) as error:
-            raise SettingInvalid(
-                f"The {what} of the source {source} name {pattern}, but `paths` has no {error}.",
-                "Set paths.NAME=FOLDER.",
-            ) from None
-        names = glob.glob(str(Path(filled).expanduser()), recursive=True)  # noqa: PTH207  # takes absolute patterns
-        matches = [Path(name) for name in sorted(names)]
-        if not matches:
-            raise InputMissing(f"No file matches {filled} ({what} of the source {source}).", "Check the path.")
+        matches = _matches(pattern, paths, source, what)
         for path in matches:
             if path.is_dir() and not path.suffix and not is_chip_folder(path):
                 raise InputMissing(
@@ -246,6 +237,34 @@ def expand(patterns: Sequence[str], paths: dict[str, str], source: str, what: st
     if not found:
         raise InputMissing(f"The source {source} names no {what}.", f"Give --{what}, or add them to the configuration.")
     return found
+
+
+def _matches(pattern: str, paths: dict[str, str], source: str, what: str) -> list[Path]:
+    """The file of that very name, whatever signs are in it; else what the glob matches, at least one."""
+    if os.path.exists(os.path.expanduser(pattern)):  # noqa: PTH110, PTH111  # takes names of any length
+        return [Path(pattern).expanduser()]
+    if pattern.startswith("/vsi") or "://" in pattern:
+        return [_inside_gdal(pattern)]
+    try:
+        filled = pattern.format_map(paths)
+    except (KeyError, ValueError, IndexError) as error:
+        raise SettingInvalid(
+            f"The {what} of the source {source} name {pattern}, but `paths` has no {error}.", "Set paths.NAME=FOLDER."
+        ) from None
+    names = glob.glob(str(Path(filled).expanduser()), recursive=True)  # noqa: PTH207  # takes absolute patterns
+    if not names:
+        raise InputMissing(f"No file matches {filled} ({what} of the source {source}).", "Check the path.")
+    return [Path(name) for name in sorted(names)]
+
+
+def _inside_gdal(name: str) -> Path:
+    """A file that GDAL alone finds, such as one in an archive or a bucket."""
+    if str(Path(name)) != name:  # as a path, https:// becomes https:/
+        raise InputMissing(
+            f"{name} cannot be taken by this name; allowed are files, globs, and what GDAL opens by a name without //.",
+            "Put it into a VRT (gdalbuildvrt scene.vrt NAME), and name that.",
+        )
+    return Path(name)
 
 
 def check_damage(damaged: Sequence[str], total: int, limit: float, error: SardinoError) -> None:
