@@ -60,7 +60,7 @@ def split_overrides(argv: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
 
 def _is_override(item: str) -> bool:
     key, separator, _ = item.partition("=")
-    return bool(separator) and all(part.isidentifier() or part.isdigit() for part in key.split("."))
+    return bool(separator) and all(part.isidentifier() or part.isdecimal() for part in key.split("."))
 
 
 def _command(commands, name: str, text: str) -> ArgumentParser:  # type: ignore[no-untyped-def]
