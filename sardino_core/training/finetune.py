@@ -22,6 +22,7 @@ from sardino_core.training.landcover.report import describe, pictures, validatio
 from sardino_core.training.landcover.schedules import ema_decay, learning_rate
 from sardino_core.training.landcover.state import State, restore, snapshot, start, update_average, weights_told
 from sardino_core.training.landcover.step import Criterion, prepare
+from sardino_core.training.running.checkpoint import restoring
 from sardino_core.training.running.distributed import Team, team
 from sardino_core.training.running.precision import autocast
 from sardino_core.training.running.run import Run
@@ -50,7 +51,8 @@ def finetune(
             voice.log("info", weights_told(state))
             run = Run(Path(out), found.config, _settings(found, init), crew, voice)
             if saved := run.begin(resume):
-                restore(state, saved)
+                with restoring(run.checkpoint):
+                    restore(state, saved)
             loader = LabelledLoader(found.store, found.census, found.config)
             with loader, run.under_way(state.step), memory_of(found.config.optimiser.micro_batch):
                 if not train(state, loader, found, run):

@@ -25,6 +25,7 @@ from sardino_core.training.dino.schedules import moment
 from sardino_core.training.dino.state import State, restore, snapshot, start
 from sardino_core.training.dino.step import Part, clip_each, follow, learn, prepare, teach
 from sardino_core.training.dino.token_probe import OnlineProbe
+from sardino_core.training.running.checkpoint import restoring
 from sardino_core.training.running.distributed import Team, team
 from sardino_core.training.running.precision import autocast
 from sardino_core.training.running.run import Run
@@ -62,7 +63,8 @@ def pretrain(
         state = start(config, crew.device, init)
         run = Run(Path(out), config, _settings(config, found, init), crew, voice)
         if saved := run.begin(resume):
-            restore(state, saved)
+            with restoring(run.checkpoint):
+                restore(state, saved)
         with Loader(found, config) as loader, run.under_way(state.step), memory_of(config.optimiser.micro_batch):
             probe = OnlineProbe.of(found.probe, config.probe.every) if found.probe and crew.leads else None
             if not train(state, loader, config, run, probe):
