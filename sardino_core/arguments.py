@@ -43,6 +43,8 @@ def parse(argv: Sequence[str] | None, prog: str = "sardino", only: Sequence[str]
         _COMMANDS[name](commands)
     given, overrides = training_arguments.split_overrides(sys.argv[1:] if argv is None else argv)
     arguments = parser.parse_args(given)
+    for stray in getattr(arguments, "overrides", ()):
+        parser.error(f"{stray} is neither an option nor key=value, as in optimiser.steps=200")
     arguments.overrides = overrides
     return arguments
 

@@ -109,6 +109,9 @@ def _evaluate(job: EvaluateJob, listener: Listener) -> Result:
     from sardino_core.training.settings.finetune_config import load_config, with_rasters
 
     if job.config is None:
+        if job.settings or job.held_out:
+            what = job.settings[0] if job.settings else "--held-out"
+            raise SettingInvalid(f"{what} belongs to a configuration, and none is named.", "Name one with --config.")
         config = settings_for_evaluation(job.model, job.images, job.labels)
     else:
         config = with_rasters(load_config(job.config, job.settings), job.images, job.labels)

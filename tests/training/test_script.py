@@ -37,6 +37,14 @@ def test_help_names_the_commands_and_imports_nothing_heavy(tmp_path):
         ([*FINETUNE, "--images", "no*.tif", "--labels", "no*.tif", "optimiser.stepz=3", "--out", "run"], "'stepz'"),
         ([*FINETUNE, "--images", "no*.tif", "--labels", "no*.tif", "--out", "run"], "no*.tif"),
         ([*FINETUNE, "--images", "a", "--labels", "b", "--out", "run", "--label-fraction", "2"], "label_fraction is 2"),
+        (
+            ["evaluate", "--model", "starter", "--images", "a", "--labels", "b", "--out", "run", "least_valid=0"],
+            "least_valid=0 belongs to a configuration",
+        ),
+        (
+            ["evaluate", "--model", "starter", "--images", "a", "--labels", "b", "--out", "run", "--held-out"],
+            "--held-out belongs to a configuration",
+        ),
         (["evaluate", "--model", "no.safetensors", "--images", "a", "--labels", "b", "--out", "run"], "no.safetensors"),
     ],
 )
@@ -71,3 +79,6 @@ def test_a_dry_run_says_what_would_be_used_and_writes_nothing(tmp_path):
 
 def test_wrong_usage_is_status_2(tmp_path):
     assert call("finetune", folder=tmp_path).returncode == 2
+    stray = call(*FINETUNE, "--out", "run", "--images", "a", "--dry-run", "optimiser.steps:200", folder=tmp_path)
+    assert stray.returncode == 2
+    assert "optimiser.steps:200" in stray.stderr

@@ -17,7 +17,14 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sardino_core.contract.errors import AreaOutside, InputMissing, NotARaster, SardinoError, SettingInvalid
+from sardino_core.contract.errors import (
+    AreaOutside,
+    InputMissing,
+    NotARaster,
+    NoValidData,
+    SardinoError,
+    SettingInvalid,
+)
 from sardino_core.contract.jobs import SceneOptions, Units
 from sardino_core.raster.grid import PixelWindow, RasterGrid
 from sardino_core.raster.reading.labels import LabelRaster, overlaps
@@ -67,7 +74,8 @@ class SceneStore:
     def __init__(self, config: FinetuneConfig) -> None:
         """Find and pair all files; damaged ones are left out, up to the share that `unreadable` allows.
 
-        Raises InputMissing, AreaOutside, SettingInvalid and what the reader raises.
+        Raises InputMissing, AreaOutside, SettingInvalid, NoValidData when all scenes are empty, and what the reader
+        raises.
         """
         self.sets = ClassSets.of(config.classes, config.sources)
         self.bands = config.model.inputs.bands
@@ -76,7 +84,10 @@ class SceneStore:
         self._config, self._total = config, 0
         self._kept: dict[LabelledScene, Pixels] = {}
         self._open: OrderedDict[LabelledScene, tuple[Scene, LabelRaster, ExitStack]] = OrderedDict()
+        self._empty: NoValidData | None = None
         self.scenes = _hold_out_together([scene for source in config.sources for scene in self._find(source)])
+        if self._empty is not None and not self.scenes:
+            raise self._empty
 
     def twin(self) -> SceneStore:
         """The same scenes, for another thread: with files of its own, and the same pixels in memory."""
@@ -169,6 +180,9 @@ class SceneStore:
                 found.append(self._scene(source, files, paired, legend, source.hold_out))
             except NotARaster as error:
                 self.leave_out(short_name(files[0]), error)
+            except NoValidData as error:
+                self._empty = error
+                self.warnings[f"skipped: {error.message}"] = None
         return found
 
     def _find_chips(self, source: SourceConfig, path: Path) -> list[LabelledScene]:
