@@ -6,7 +6,8 @@ For any frozen dataclass: fine-tuning's and pre-training's are read by the same 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,6 +37,14 @@ def dump_config(config: Any) -> str:
     import yaml
 
     return str(yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True))
+
+
+def read_as(config: T, bands: Mapping[str, int], units: str) -> T:
+    """The configuration with all its sources read so; unchanged for no bands and units `auto`."""
+    changes: dict[str, Any] = {"bands": dict(bands)} if bands else {}
+    changes |= {"units": units} if units != "auto" else {}
+    sources = tuple(replace(source, **changes) for source in config.sources)  # type: ignore[attr-defined]
+    return replace(config, sources=sources)  # type: ignore[type-var]
 
 
 def require_positive(key: str, value: float) -> None:
