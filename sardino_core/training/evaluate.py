@@ -120,7 +120,8 @@ def evaluate(
         sources=sources,
         model=ModelConfig(spec.inputs, spec.backbone, spec.window, "linear" if spec.head == "linear" else "decoder"),
     )
-    network = build(spec, load_weights(path)).eval()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    network = build(spec, load_weights(path)).eval().to(device)
     listener = listener or Listener()
     with SceneStore(settings) as store:
         for line in (*store.warnings, *(f"skipped {name}: {problem}" for name, problem in store.damaged.items())):
