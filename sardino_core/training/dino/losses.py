@@ -70,11 +70,15 @@ def sinkhorn(logits: Tensor, temperature: float, team: Team, iterations: int = 3
     processes: columns to 1/K each, then rows to 1/M. Unlike a running centre it needs no history.
     """
     scaled = logits.float() / temperature
-    largest = scaled.max() if len(scaled) else scaled.new_tensor(-torch.inf)
+    own = scaled.amax(dim=1, keepdim=True)  # (M, 1)
+    largest = own.max() if len(own) else scaled.new_tensor(-torch.inf)
     largest = team.maximum(largest.clone())
-    p = (scaled - largest).exp()  # (M, K)
+    # A row far below the largest would vanish at a low temperature: its scale is kept apart, and counts in the first
+    # sum over the columns alone, since rows are normalised then.
+    p, scale = (scaled - own).exp(), (own - largest).exp()  # (M, K), (M, 1)
     prototypes = p.shape[1]
     for _ in range(iterations):
-        p = p / (team.sum(p.sum(dim=0)).clamp(min=1e-30) * prototypes)
-        p = p / p.sum(dim=1, keepdim=True).clamp(min=1e-30)  # rows sum to 1; the common factor 1/M cancels
+        p = p / (team.sum((p * scale).sum(dim=0)).clamp(min=1e-30) * prototypes)
+        p = p / p.sum(dim=1, keepdim=True)  # rows sum to 1; the common factor 1/M cancels
+        scale = torch.ones_like(scale)
     return p
