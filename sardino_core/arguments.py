@@ -10,6 +10,7 @@ from typing import Any
 
 from sardino_core import __version__, training_arguments
 from sardino_core.contract.jobs import CONTEXT_OVERLAP, SEGMENT_OVERLAP
+from sardino_core.scene_arguments import add_bands_and_units
 
 _EXAMPLES = """\
   sardino segment scene.tif --model starter --output landcover.tif
@@ -44,6 +45,8 @@ def parse(argv: Sequence[str] | None, prog: str = "sardino", only: Sequence[str]
         _COMMANDS[name](commands)
     given, overrides = training_arguments.split_overrides(sys.argv[1:] if argv is None else argv)
     arguments = parser.parse_args(given)
+    for stray in getattr(arguments, "overrides", ()):
+        parser.error(f"{stray} is neither an option nor key=value, as in optimiser.steps=200")
     arguments.overrides = overrides
     return arguments
 
@@ -168,10 +171,7 @@ def _raster_job(parser: ArgumentParser, overlap: float, *, report: bool = False)
     else:
         parser.add_argument("--output", required=True, metavar="TIF", help="GeoTIFF to write")
     scene = parser.add_argument_group("how the input is read")
-    scene.add_argument(
-        "--bands", type=_bands, default={}, metavar="VV=1,VH=2", help="band numbers; seasons: VV@summer=1"
-    )
-    scene.add_argument("--units", choices=["auto", "db", "power", "amplitude", "uint8db", "dn83"], default="auto")
+    add_bands_and_units(scene)
     scene.add_argument("--extent", type=_extent, metavar="XMIN,YMIN,XMAX,YMAX", help="in the raster's CRS")
     scene.add_argument("--cutline", metavar="POLYGONS", help="only inside these polygons")
     scene.add_argument("--mask", metavar="RASTER_OR_POLYGONS", help="not where this covers (non-zero, or inside)")
@@ -190,16 +190,6 @@ def _common(parser: ArgumentParser) -> None:
     parser.add_argument("--log", metavar="FILE", help="GDAL's and the library's own messages")
 
 
-def _bands(text: str) -> dict[str, int]:
-    bands: dict[str, int] = {}
-    for part in text.split(","):
-        name, separator, number = part.partition("=")
-        if not separator or not number.strip().isdigit():
-            raise ArgumentTypeError(f"{text!r} is not of the form VV=1,VH=2")
-        bands[_band_key(name)] = int(number)
-    return bands
-
-
 def _mapping(text: str) -> dict[int, int]:
     try:
         pairs = [part.split("=") for part in text.split(",")]
@@ -210,11 +200,6 @@ def _mapping(text: str) -> dict[int, int]:
 
 def _band_list(text: str) -> tuple[str, ...]:
     return tuple(part.strip().upper() for part in text.split(","))
-
-
-def _band_key(name: str) -> str:
-    polarisation, separator, season = name.strip().partition("@")
-    return polarisation.upper() + (f"@{season.lower()}" if separator else "")
 
 
 def _extent(text: str) -> tuple[float, float, float, float]:

@@ -154,6 +154,8 @@ def _pretrain(arguments: Namespace, voice: Voice) -> None:
         arguments.resume,
         arguments.dry_run,
         arguments.overrides,
+        arguments.bands,
+        arguments.units,
     )
     result = run_job(job, voice)
     voice.result(result, _training_lines(result))
@@ -171,6 +173,8 @@ def _finetune(arguments: Namespace, voice: Voice) -> None:
         arguments.resume,
         arguments.dry_run,
         arguments.overrides,
+        arguments.bands,
+        arguments.units,
     )
     result = run_job(job, voice)
     voice.result(result, _training_lines(result))
@@ -185,6 +189,8 @@ def _evaluate(arguments: Namespace, voice: Voice) -> None:
         arguments.config,
         arguments.held_out,
         arguments.overrides,
+        arguments.bands,
+        arguments.units,
     )
     result = run_job(job, voice)
     voice.result(result, _training_lines(result))

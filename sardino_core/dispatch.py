@@ -63,10 +63,11 @@ def _simulate(job: SimulateJob, listener: Listener) -> Result:
 
 def _pretrain(job: PretrainJob, listener: Listener) -> Result:
     from sardino_core.training.settings.pretrain_config import load_pretrain_config, with_images
+    from sardino_core.training.settings.yaml_config import read_as
     from sardino_core.training.windows.sources import expand
 
     settings = [*job.settings, *_given("optimiser.epochs", job.epochs)]
-    config = with_images(load_pretrain_config(job.config, settings), job.images)
+    config = read_as(with_images(load_pretrain_config(job.config, settings), job.images), job.bands, job.units)
     for source in config.sources:
         expand(source.images, config.paths, source.name, "images")  # before torch is paid for
     if job.dry_run:
@@ -81,10 +82,11 @@ def _pretrain(job: PretrainJob, listener: Listener) -> Result:
 
 def _finetune(job: FinetuneJob, listener: Listener) -> Result:
     from sardino_core.training.settings.finetune_config import load_config, with_rasters
+    from sardino_core.training.settings.yaml_config import read_as
     from sardino_core.training.windows.sources import expand
 
     settings = [*job.settings, *_given("label_fraction", job.label_fraction), *_given("optimiser.epochs", job.epochs)]
-    config = with_rasters(load_config(job.config, settings), job.images, job.labels)
+    config = read_as(with_rasters(load_config(job.config, settings), job.images, job.labels), job.bands, job.units)
     for source in config.sources:
         expand(source.images, config.paths, source.name, "images")
     if job.dry_run:
@@ -108,11 +110,16 @@ def _evaluate(job: EvaluateJob, listener: Listener) -> Result:
     resolve_model(job.model)  # before torch is paid for
     from sardino_core.training.evaluate import evaluate, settings_for_evaluation
     from sardino_core.training.settings.finetune_config import load_config, with_rasters
+    from sardino_core.training.settings.yaml_config import read_as
 
     if job.config is None:
+        if job.settings or job.held_out:
+            what = job.settings[0] if job.settings else "--held-out"
+            raise SettingInvalid(f"{what} belongs to a configuration, and none is named.", "Name one with --config.")
         config = settings_for_evaluation(job.model, job.images, job.labels)
     else:
         config = with_rasters(load_config(job.config, job.settings), job.images, job.labels)
+    config = read_as(config, job.bands, job.units)
     return evaluate(job.model, config, job.output, listener, all_labels=not job.held_out)
 
 

@@ -58,10 +58,10 @@ def told(error: BaseException, what_to_do: str) -> SardinoError:
     """The error as the user is told it; `what_to_do` about a defect. Raises what is no error, such as SystemExit."""
     if isinstance(error, SardinoError):
         return error
-    if isinstance(error, KeyboardInterrupt):
+    if _interrupted(error):
         return Cancelled("The run was stopped; nothing half-written was left behind.")
     if isinstance(error, MemoryError):
-        return OutOfMemory("The memory is used up.", "Use a smaller --batch-size, or close other programs.")
+        return OutOfMemory("The memory is used up.", "Use a smaller batch, or close other programs.")
     if isinstance(error, OSError):
         return OutputUnwritable(f"The operating system refused to read or write ({error.strerror or error}).")
     if not isinstance(error, Exception):
@@ -71,6 +71,11 @@ def told(error: BaseException, what_to_do: str) -> SardinoError:
             f"The Python environment lacks a package ({error}).", "`sardino check` names what is missing, and the fix."
         )
     return SardinoError(f"Unexpected {type(error).__name__}: {error}.", f"This is a defect; {what_to_do}.")
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """Whether a signal is behind it: one that falls into an import comes out as an ImportError."""
+    return error is not None and (isinstance(error, KeyboardInterrupt) or _interrupted(error.__cause__))
 
 
 def _lacks_package(error: BaseException) -> bool:

@@ -6,6 +6,7 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 
 from sardino_core.contract.jobs import SCRATCH
+from sardino_core.scene_arguments import add_bands_and_units
 
 EXAMPLES = """\
   sardino pretrain --config pretrain-tiny --images 'scenes/*.tif' --out backbone
@@ -54,18 +55,22 @@ def split_overrides(argv: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
     """The arguments without `key=value`, and those: they may stand anywhere, after globs too."""
     if not argv or argv[0] not in COMMANDS:
         return list(argv), ()
-    overrides = tuple(item for item in argv if _is_override(item))
-    return [item for item in argv if not _is_override(item)], overrides
+    given: list[str] = []
+    overrides: list[str] = []
+    for item in argv:
+        (overrides if _is_override(item) and given[-1:] != ["--bands"] else given).append(item)
+    return given, tuple(overrides)
 
 
 def _is_override(item: str) -> bool:
     key, separator, _ = item.partition("=")
-    return bool(separator) and all(part.isidentifier() or part.isdigit() for part in key.split("."))
+    return bool(separator) and all(part.isidentifier() or part.isdecimal() for part in key.split("."))
 
 
 def _command(commands, name: str, text: str) -> ArgumentParser:  # type: ignore[no-untyped-def]
     parser: ArgumentParser = commands.add_parser(name, help=text, description=text)
     parser.add_argument("--images", nargs="+", default=[], metavar="GLOB", help="rasters in dB, power, amplitude or DN")
+    add_bands_and_units(parser)
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for what the run makes")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="such as optimiser.steps=200")
     return parser

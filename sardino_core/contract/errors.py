@@ -8,6 +8,11 @@ from __future__ import annotations
 from typing import ClassVar, Optional
 
 
+def one_line(text: str) -> str:
+    """Without line breaks, nor what a terminal would obey or turn around: names come out of strangers' files."""
+    return "".join(sign if sign.isprintable() else "?" for sign in " ".join(text.split()))
+
+
 class SardinoError(Exception):
     """A condition the user can mend. `code` is stable and machine-readable; the text is one line."""
 
@@ -15,8 +20,8 @@ class SardinoError(Exception):
 
     def __init__(self, message: str, hint: Optional[str] = None) -> None:
         """`message` says what was found and what is allowed; `hint` says what to do."""
-        self.message = " ".join(message.split())
-        self.hint = " ".join(hint.split()) if hint else ""
+        self.message = one_line(message)
+        self.hint = one_line(hint or "")
         super().__init__(f"{self.message} {self.hint}".strip())
 
 

@@ -140,6 +140,8 @@ class PretrainJob:
     resume: bool = False  # go on from the folder's checkpoint
     dry_run: bool = False  # say what would be used, and stop
     settings: Tuple[str, ...] = ()  # key=value, over the configuration's
+    bands: Dict[str, int] = field(default_factory=dict)  # where they are in the images; empty: as configured
+    units: Units = "auto"  # of the images; auto: as configured
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,8 @@ class FinetuneJob:
     resume: bool = False
     dry_run: bool = False
     settings: Tuple[str, ...] = ()
+    bands: Dict[str, int] = field(default_factory=dict)  # where they are in the images; empty: as configured
+    units: Units = "auto"  # of the images; auto: as configured
 
 
 @dataclass(frozen=True)
@@ -169,6 +173,8 @@ class EvaluateJob:
     config: Optional[str] = None  # for its label mapping; None: labels are the model's class values
     held_out: bool = False  # only the labels that the configuration holds out
     settings: Tuple[str, ...] = ()
+    bands: Dict[str, int] = field(default_factory=dict)  # where they are in the images; empty: as configured
+    units: Units = "auto"  # of the images; auto: as configured
 
 
 @dataclass(frozen=True)

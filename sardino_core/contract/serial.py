@@ -89,13 +89,15 @@ def _convert_tuple(args: Any, value: Any, where: str) -> Any:
     return tuple(_convert(arg, item, f"{where}[{i}]") for i, (arg, item) in enumerate(zip(args, value)))
 
 
-def _key(hint: Any, key: str, where: str) -> Any:
+def _key(hint: Any, key: Any, where: str) -> Any:
     if hint is not int:
         return key
     try:
+        if isinstance(key, bool) or not isinstance(key, (int, str)):  # YAML has keys that are null, yes or 1.5
+            raise ValueError
         return int(key)
     except ValueError:
-        raise SettingInvalid(f"{where} has the key {key!r}; keys must be whole numbers.") from None
+        raise SettingInvalid(f"{where} has the key {_describe(key)}; keys must be whole numbers.") from None
 
 
 def _convert_scalar(hint: Any, value: Any, where: str) -> Any:
@@ -114,5 +116,13 @@ _KIND_NAMES: Dict[Any, str] = {int: "a whole number", float: "a number", str: "t
 
 
 def _describe(value: Any) -> str:
-    text = json.dumps(value, default=str)
-    return text if len(text) <= 60 else text[:57] + "..."
+    """The beginning of it, as JSON, without going through the rest: YAML may hold itself, or itself many times."""
+    text = ""
+    try:
+        for part in json.JSONEncoder(default=str, check_circular=False).iterencode(value):
+            text += part
+            if len(text) > 60:
+                return text[:57] + "..."
+    except (TypeError, ValueError, RecursionError):
+        return f"of the type {type(value).__name__}"
+    return text

@@ -32,11 +32,11 @@ class Batch:
         return Batch(self.backscatter_db.to(device), self.valid.to(device), self.target.to(device))
 
 
-def augment(batch: Batch, config: AugmentConfig, generator: torch.Generator) -> Batch:
-    """Flips, gain offsets and gaps in the data, drawn for each window by itself."""
+def augment(batch: Batch, config: AugmentConfig, generator: torch.Generator, bands: Sequence[BandSpec] = ()) -> Batch:
+    """Flips, gain offsets and gaps in the data, drawn for each window by itself; `bands` tell which are differences."""
     batch = flip(batch, -1, _chosen(batch, config.flip_east_west, generator))
     batch = flip(batch, -2, _chosen(batch, config.flip_north_south, generator))
-    batch = offset_gain(batch, config.gain_db, config.band_gain_db, generator)
+    batch = offset_gain(batch, config.gain_db, config.band_gain_db, generator, bands)
     return lose_data(batch, config.invalid, config.invalid_share, generator)
 
 
@@ -49,11 +49,38 @@ def flip(batch: Batch, dim: int, chosen: Tensor) -> Batch:
     return Batch(mirrored(batch.backscatter_db), mirrored(batch.valid), mirrored(batch.target))
 
 
-def offset_gain(batch: Batch, common_db: float, band_db: float, generator: torch.Generator) -> Batch:
-    """Add normally distributed offsets in dB: one to all bands, one to each band."""
-    count, bands = batch.backscatter_db.shape[:2]
-    offset = common_db * _normal((count, 1, 1, 1), generator) + band_db * _normal((count, bands, 1, 1), generator)
-    return Batch(batch.backscatter_db + offset.to(batch.backscatter_db.device), batch.valid, batch.target)
+def offset_gain(
+    batch: Batch, common_db: float, band_db: float, generator: torch.Generator, bands: Sequence[BandSpec] = ()
+) -> Batch:
+    """Add normally distributed offsets in dB: one to all bands, one to each band.
+
+    In a difference such as `VV-VH` what is common cancels; where its two parts are there, it is theirs afterwards.
+    """
+    count, channels = batch.backscatter_db.shape[:2]
+    common, own = _normal((count, 1, 1, 1), generator), _normal((count, channels, 1, 1), generator)
+    shares = torch.tensor([float("-" not in band.name) for band in bands] or [1.0] * channels).view(1, -1, 1, 1)
+    offset = common_db * common * shares + band_db * own
+    db = batch.backscatter_db + offset.to(batch.backscatter_db.device)
+    return Batch(subtracted(db, bands), batch.valid, batch.target)
+
+
+def subtracted(backscatter_db: Tensor, bands: Sequence[BandSpec]) -> Tensor:
+    """(N, C, S, S) with every difference of two of the bands taken anew: whatever changed the two changed it, too."""
+    channels = list(backscatter_db.unbind(1))
+    for index, first, second in differences(bands):
+        channels[index] = channels[first] - channels[second]
+    return torch.stack(channels, dim=1)
+
+
+def differences(bands: Sequence[BandSpec]) -> list[tuple[int, int, int]]:
+    """Where differences are among the bands, and where their two parts are, if both are there."""
+    places = {(band.name, band.season): index for index, band in enumerate(bands)}
+    found = []
+    for index, band in enumerate(bands):
+        parts = [places.get((name, band.season)) for name in band.name.split("-")]
+        if len(parts) == 2 and parts[0] is not None and parts[1] is not None:
+            found.append((index, parts[0], parts[1]))
+    return found
 
 
 def lose_data(batch: Batch, probability: float, share: float, generator: torch.Generator) -> Batch:

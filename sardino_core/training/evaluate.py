@@ -19,7 +19,7 @@ from sardino_core.contract.messages import Result
 from sardino_core.contract.model_spec import CalibrationSpec
 from sardino_core.models.model_file import load_weights, read_spec, resolve_model, write_aside
 from sardino_core.models.network import build
-from sardino_core.models.outputs import probabilities
+from sardino_core.models.outputs import probabilities, require_head
 from sardino_core.raster.resampling import resample, resampling_matrix
 from sardino_core.raster.scaling import standardise
 from sardino_core.training.landcover.calibrate import Reliability, calibrate
@@ -75,6 +75,7 @@ def evaluate_network(
     Several processes share the windows: the confusion is everybody's, the sampled pixels are this process's alone.
     """
     rank, size = (crew.rank, crew.size) if crew is not None else (0, 1)
+    told = len(store.damaged)
     names = dict.fromkeys(scene.source.name for scene in store.scenes if scene.split.held_out.any())
     confusions = {name: Confusion.empty(store.sets) for name in names}
     sampled: dict[str, list[tuple[NDArray[np.float32], NDArray[np.int64]]]] = {name: [] for name in names}
@@ -87,6 +88,8 @@ def evaluate_network(
             known = np.flatnonzero(window.target)[::_EVERY]
             flat = logits.reshape(len(logits), -1)[:, known].T  # (m, K)
             sampled[source].append((flat, window.target.ravel()[known]))
+    for name, problem in [*store.damaged.items()][told:]:
+        listener.log("warning", f"skipped {name}: {problem}")
     for confusion in confusions.values():
         if crew is not None:
             confusion.counts[...] = crew.sum(torch.from_numpy(confusion.counts).to(crew.device)).cpu().numpy()
@@ -110,6 +113,7 @@ def evaluate(
     """
     path = resolve_model(model)
     spec = read_spec(path)
+    require_head(spec)
     sources = tuple(replace(source, hold_out=1.0) for source in config.sources) if all_labels else config.sources
     settings = replace(
         config,
@@ -117,9 +121,13 @@ def evaluate(
         sources=sources,
         model=ModelConfig(spec.inputs, spec.backbone, spec.window, "linear" if spec.head == "linear" else "decoder"),
     )
-    network = build(spec, load_weights(path)).eval()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    network = build(spec, load_weights(path)).eval().to(device)
+    listener = listener or Listener()
     with SceneStore(settings) as store:
-        found = evaluate_network(network, store, settings, listener or Listener())
+        for line in (*store.warnings, *(f"skipped {name}: {problem}" for name, problem in store.damaged.items())):
+            listener.log("warning", line)
+        found = evaluate_network(network, store, settings, listener)
     folder = Path(out)
     make_folder(folder)
     metrics = found.metrics() | {"majority": majority_accuracy(found.whole)} | _abstention(found, spec.calibration)
@@ -129,8 +137,9 @@ def evaluate(
 
 
 def settings_for_evaluation(model: str, images: Iterable[str], labels: Iterable[str]) -> FinetuneConfig:
-    """One source with the model's own classes as label values."""
+    """One source with the model's own classes as label values. Raises ModelInvalid for a backbone."""
     spec = read_spec(resolve_model(model))
+    require_head(spec)
     source = SourceConfig(images=tuple(images), labels=tuple(labels), hold_out=1.0)
     return FinetuneConfig(spec.name, ModelConfig(spec.inputs, spec.backbone, spec.window), spec.classes, (source,))
 

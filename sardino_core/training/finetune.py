@@ -22,6 +22,7 @@ from sardino_core.training.landcover.report import describe, pictures, validatio
 from sardino_core.training.landcover.schedules import ema_decay, learning_rate
 from sardino_core.training.landcover.state import State, restore, snapshot, start, update_average, weights_told
 from sardino_core.training.landcover.step import Criterion, prepare
+from sardino_core.training.running.checkpoint import restoring
 from sardino_core.training.running.distributed import Team, team
 from sardino_core.training.running.precision import autocast
 from sardino_core.training.running.run import Run
@@ -29,6 +30,7 @@ from sardino_core.training.running.step_errors import memory_of, require_finite
 from sardino_core.training.running.tally import add, take_means
 from sardino_core.training.settings.finetune_config import FinetuneConfig
 from sardino_core.training.windows.labelled import LabelledLoader
+from sardino_core.training.windows.sources import short_name
 
 _FREE = ("run", "paths", "licence", "attribution", "limits", "notes")  # may change on resuming; scenes are compared
 
@@ -49,7 +51,8 @@ def finetune(
             voice.log("info", weights_told(state))
             run = Run(Path(out), found.config, _settings(found, init), crew, voice)
             if saved := run.begin(resume):
-                restore(state, saved)
+                with restoring(run.checkpoint):
+                    restore(state, saved)
             loader = LabelledLoader(found.store, found.census, found.config)
             with loader, run.under_way(state.step), memory_of(found.config.optimiser.micro_batch):
                 if not train(state, loader, found, run):
@@ -157,7 +160,9 @@ def _settings(found: Material, init: str) -> dict[str, Any]:
         {key: value for key, value in source.items() if key not in ("images", "labels")} for source in kept["sources"]
     ]
     start_from = init if init == SCRATCH else weights_hash(resolve_model(init))
-    return {**kept, "init": start_from, "scenes": [scene.name for scene in found.store.scenes]}
+    scenes = found.store.scenes
+    labels = [[short_name(path) for path in scene.labels] for scene in scenes]
+    return {**kept, "init": start_from, "scenes": [scene.name for scene in scenes], "labels": labels}
 
 
 def _validates(found: Material) -> bool:

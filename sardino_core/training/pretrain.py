@@ -25,6 +25,7 @@ from sardino_core.training.dino.schedules import moment
 from sardino_core.training.dino.state import State, restore, snapshot, start
 from sardino_core.training.dino.step import Part, clip_each, follow, learn, prepare, teach
 from sardino_core.training.dino.token_probe import OnlineProbe
+from sardino_core.training.running.checkpoint import restoring
 from sardino_core.training.running.distributed import Team, team
 from sardino_core.training.running.precision import autocast
 from sardino_core.training.running.run import Run
@@ -37,7 +38,6 @@ from sardino_core.training.windows.unlabelled import Loader
 _FREE = (
     "run",
     "probe",
-    "sources",
     "paths",
     "licence",
     "attribution",
@@ -64,7 +64,8 @@ def pretrain(
         state = start(config, crew.device, init)
         run = Run(Path(out), config, _settings(config, found, init), crew, voice)
         if saved := run.begin(resume):
-            restore(state, saved)
+            with restoring(run.checkpoint):
+                restore(state, saved)
         with Loader(found, config) as loader, run.under_way(state.step), memory_of(config.optimiser.micro_batch):
             probe = OnlineProbe.of(found.probe, config.probe.every) if found.probe and crew.leads else None
             if not train(state, loader, config, run, probe):
@@ -163,5 +164,6 @@ def _split(config: PretrainConfig, crew: Team) -> PretrainConfig:
 def _settings(config: PretrainConfig, found: Survey, init: str) -> dict[str, Any]:
     """What a resumed run must have in common with the one that it continues."""
     kept = {key: value for key, value in to_dict(config).items() if key not in _FREE}
+    kept["sources"] = [{key: value for key, value in source.items() if key != "images"} for source in kept["sources"]]
     start_from = init if init == SCRATCH else weights_hash(resolve_model(init))
     return {**kept, "init": start_from, "rasters": list(found.names)}

@@ -54,10 +54,24 @@ JOBS = [
     AccuracyJob("map.tif", "r.tif", "report.html", {-2: 0, 1: 80}, "class name"),
     MergeClassesJob("map.tif", "out.tif", ("10,20=1:dry woodland:#1b7837", "254=0")),
     MergeClassesJob("a map.tif", "out.tif", ("10=1",), "cog"),
-    PretrainJob("run", ("*.tif", "b.tif"), "pretrain-small", "m.safetensors", 2.5, True, True, ("optimiser.steps=3",)),
+    PretrainJob(
+        "run",
+        ("*.tif", "b.tif"),
+        "pretrain-small",
+        "m.safetensors",
+        2.5,
+        True,
+        True,
+        ("optimiser.steps=3",),
+        {"VV": 2, "VH": 1},
+        "power",
+    ),
     PretrainJob("run"),
-    FinetuneJob("run", "scratch", ("a.tif",), ("l.tif",), "finetune-starter", 3.0, 0.1, True, True, ("seed=3",)),
+    FinetuneJob(
+        "run", "scratch", ("a.tif",), ("l.tif",), "finetune-starter", 3.0, 0.1, True, True, ("seed=3",), {"VV": 1}, "db"
+    ),
     EvaluateJob("run", "starter", ("a.tif",), ("l.tif",), "finetune-starter", True, ("seed=3",)),
+    EvaluateJob("run", "starter", bands={"VV@summer": 3}, units="uint8db"),
     EvaluateJob("run", "starter"),
 ]
 

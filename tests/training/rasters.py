@@ -65,15 +65,16 @@ def write(
     return path
 
 
-def lake(folder: Path, height: int = 96, width: int = 96, seed: int = 0) -> tuple[Path, Path]:
+def lake(folder: Path, height: int = 96, width: int = 96, seed: int = 0, east_m: float = 0.0) -> tuple[Path, Path]:
     """A scene in dB whose western half is water (80) and eastern half trees (10), and its labels."""
+    place = Affine(10, 0, 500_000 + east_m, 0, -10, 5_000_000)
     rng = np.random.default_rng(seed)
     labels = np.full((height, width), 10, np.uint8)
     labels[:, : width // 2] = 80
     mean = np.where(labels == 80, -20.0, -9.0)
     db = np.stack([mean, mean - 6.5]) + rng.normal(0, 1.5, (2, height, width))
-    scene = write(folder / "scene.tif", db.astype(np.float32), names=("VV", "VH"))
-    return scene, write(folder / "labels.tif", labels, nodata=0)
+    scene = write(folder / "scene.tif", db.astype(np.float32), place, names=("VV", "VH"))
+    return scene, write(folder / "labels.tif", labels, place, nodata=0)
 
 
 def config(

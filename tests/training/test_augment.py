@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from sardino_core.contract.model_spec import BandSpec
 from sardino_core.raster.scaling import standardise
 from sardino_core.training.augment import Batch, augment, flip, lose_data, offset_gain, standardise_batch
 from sardino_core.training.settings.finetune_config import AugmentConfig
@@ -66,3 +67,16 @@ def test_the_batched_standardisation_equals_the_one_of_inference():
         Batch(torch.from_numpy(db), torch.from_numpy(valid), torch.zeros(3, 8, 8)), INPUTS.bands, (-30.0, 5.0)
     )
     assert np.allclose(found.numpy(), np.stack(expected), atol=1e-5)
+
+
+def test_gain_that_is_common_to_two_bands_leaves_their_difference_alone():
+    bands = (*INPUTS.bands, BandSpec("VV-VH", 7.0, 3.5))
+    two = batch()
+    both = torch.cat([two.backscatter_db, two.backscatter_db[:, :1] - two.backscatter_db[:, 1:]], dim=1)
+    before = Batch(both, two.valid, two.target)
+    config = AugmentConfig(flip_east_west=0, flip_north_south=0, gain_db=3.0, band_gain_db=0.0, invalid=0.0)
+    after = augment(before, config, torch.Generator().manual_seed(0), bands)
+    assert (after.backscatter_db[:, 0] - both[:, 0]).abs().max() > 1
+    assert torch.allclose(after.backscatter_db[:, 2], both[:, 2], atol=1e-5)
+    alone = augment(Batch(both[:, 2:], two.valid, two.target), config, torch.Generator().manual_seed(0), bands[2:])
+    assert torch.equal(alone.backscatter_db, both[:, 2:])

@@ -207,12 +207,14 @@ def test_resuming_with_other_settings_scenes_or_start_and_overwriting_are_refuse
     settings, _, folder = run
     scene, labels = lake(tmp_path / "other")
     source = replace(settings.sources[0], images=(str(scene),), labels=(str(labels),))
+    relabelled = replace(settings.sources[0], labels=(str(labels),))
     for changed, init, told in (
         (replace(settings, seed=5), SCRATCH, "seed was 0 and is 5"),
         (replace(settings, label_fraction=0.5), SCRATCH, "label_fraction was 1.0 and is 0.5"),
         (optimiser(settings, lr=1.0), SCRATCH, "optimiser.lr was 0.002 and is 1.0"),
         (replace(settings, sources=(source,)), SCRATCH, "scenes[0] was"),
         (replace(settings, sources=(replace(settings.sources[0], erode_px=2),)), SCRATCH, "sources[0].erode_px was 0"),
+        (replace(settings, sources=(relabelled,)), SCRATCH, "labels[0][0] was"),
         (settings, str(folder / "model.safetensors"), "init was"),
     ):
         with pytest.raises(SettingInvalid) as error:

@@ -86,6 +86,25 @@ def test_the_file_is_a_pretrained_model_that_finetune_starts_from(run, tmp_path)
     assert all(np.allclose(before[name], after[name], atol=1e-3) for name in before)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"teacher": None},
+        {"student": {}},
+        {"optimiser": {"state": {}, "param_groups": []}},
+        {"step": "many"},
+        {"sums": 3},
+        {"watch": {}},
+    ],
+)
+def test_a_checkpoint_whose_state_does_not_fit_is_told_in_one_line(run, tmp_path, change):
+    config, _, folder, _ = run
+    body = torch.load(folder / "checkpoint.pt", weights_only=True)
+    torch.save(body | {"state": body["state"] | change}, tmp_path / "checkpoint.pt")
+    with pytest.raises(SettingInvalid, match=r"checkpoint\.pt is damaged"):
+        pretrain(config, tmp_path, resume=True)
+
+
 @pytest.mark.usefixtures("unexported")
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(images, run, tmp_path):
     config, _, folder, _ = run
@@ -183,6 +202,8 @@ def test_resuming_with_other_settings_or_rasters_and_overwriting_are_refused(run
             replace(config, sources=(replace(config.sources[0], images=(images.replace("*", "place_0"),)),)),
             "rasters was",
         ),
+        (replace(config, sources=(replace(config.sources[0], weight=2.0),)), "sources[0].weight was 1.0 and is 2.0"),
+        (replace(config, sources=(replace(config.sources[0], bands={"VV": 2, "VH": 1}),)), "sources[0].bands.VV"),
     ):
         with pytest.raises(SettingInvalid) as error:
             pretrain(changed, folder, resume=True)

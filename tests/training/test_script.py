@@ -7,9 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import rasterio
 
-from tests.training.rasters import lake
+from tests.training.rasters import lake, write
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "train.py"
 FINETUNE = ["finetune", "--config", "finetune-tiny", "--init", "scratch"]
@@ -37,6 +39,14 @@ def test_help_names_the_commands_and_imports_nothing_heavy(tmp_path):
         ([*FINETUNE, "--images", "no*.tif", "--labels", "no*.tif", "optimiser.stepz=3", "--out", "run"], "'stepz'"),
         ([*FINETUNE, "--images", "no*.tif", "--labels", "no*.tif", "--out", "run"], "no*.tif"),
         ([*FINETUNE, "--images", "a", "--labels", "b", "--out", "run", "--label-fraction", "2"], "label_fraction is 2"),
+        (
+            ["evaluate", "--model", "starter", "--images", "a", "--labels", "b", "--out", "run", "least_valid=0"],
+            "least_valid=0 belongs to a configuration",
+        ),
+        (
+            ["evaluate", "--model", "starter", "--images", "a", "--labels", "b", "--out", "run", "--held-out"],
+            "--held-out belongs to a configuration",
+        ),
         (["evaluate", "--model", "no.safetensors", "--images", "a", "--labels", "b", "--out", "run"], "no.safetensors"),
     ],
 )
@@ -69,5 +79,24 @@ def test_a_dry_run_says_what_would_be_used_and_writes_nothing(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_bands_and_units_are_given_as_for_every_other_command(tmp_path):
+    """The reader's messages name these options, so that they must be there."""
+    scene, _ = lake(tmp_path, 256, 256)
+    with rasterio.open(scene) as dataset:
+        power = 10 ** (dataset.read()[::-1] / 10)
+    write(tmp_path / "plain.tif", power.astype(np.float32))
+    for command in (FINETUNE, ["pretrain", "--config", "pretrain-tiny"]):
+        labels = ["--labels", "labels.tif"] if command is FINETUNE else []
+        found = call(
+            *command, "--images", "plain.tif", *labels, "--bands", "VV=2,VH=1", "--units", "power", "--dry-run",
+            "--out", "run", "optimiser.batch_size=4", folder=tmp_path,
+        )  # fmt: skip
+        assert found.returncode == 0, found.stderr
+        assert "units: power, by --units" in found.stderr
+
+
 def test_wrong_usage_is_status_2(tmp_path):
     assert call("finetune", folder=tmp_path).returncode == 2
+    stray = call(*FINETUNE, "--out", "run", "--images", "a", "--dry-run", "optimiser.steps:200", folder=tmp_path)
+    assert stray.returncode == 2
+    assert "optimiser.steps:200" in stray.stderr

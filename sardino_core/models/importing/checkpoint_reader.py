@@ -23,7 +23,7 @@ from sardino_core.contract.model_reader import SPEC_KEY
 
 # Where the weights are in a checkpoint, in order of preference; a teacher is what DINO's authors evaluate.
 CONTAINERS = ("teacher", "student", "model_ema", "state_dict", "model")
-_PREFIXES = ("_orig_mod.", "module.", "backbone.")  # of torch.compile, of data-parallel training, of DINO
+_WRAPPED = re.compile(r"^(_orig_mod\.|module\.|backbone\.)+")  # torch.compile, data-parallel training, DINO
 _MAX_NESTING = 4
 _CHUNKED_BLOCK = re.compile(r"^blocks\.\d+\.(?=\d+\.)")  # DINOv2's training numbers blocks.CHUNK.BLOCK
 _REFUSED_NAME = re.compile(r"GLOBAL (\S+)")
@@ -86,10 +86,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
 
 def bare_name(key: str) -> str:
     """`module.backbone.blocks.0.norm1.bias` without what wrappers put in front of it; the rest is left as it is."""
-    shorter = key
-    for prefix in _PREFIXES:
-        shorter = shorter.removeprefix(prefix)
-    return bare_name(shorter) if shorter != key else _CHUNKED_BLOCK.sub("blocks.", key)
+    return _CHUNKED_BLOCK.sub("blocks.", _WRAPPED.sub("", key))
 
 
 def _is_safetensors(path: Path) -> bool:

@@ -14,7 +14,7 @@ from typing import Self
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.enums import Resampling
+from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import RasterioError
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
@@ -75,6 +75,8 @@ class LabelRaster:
         own = RasterGrid(dataset.width, dataset.height, dataset.transform, dataset.crs)
         if dataset.dtypes[0] not in _INTEGERS:
             raise NotARaster(f"{path.name} holds {dataset.dtypes[0]} values; labels must be whole numbers.")
+        if dataset.count >= 3 and dataset.colorinterp[0] == ColorInterp.red:
+            raise NotARaster(f"{path.name} is a picture in red, green and blue; labels are class numbers in one band.")
         if grid.matches(own):
             return dataset
         _require_overlap(path, own, grid)

@@ -1,7 +1,7 @@
 """Losses of self-distillation: DINO's cross-entropy, the teacher's centring, iBOT's masked tokens, KoLeo.
 
-Tensors in, a scalar or probabilities out; checked against float64 in the tests. n windows per part of the batch, V
-views of each (the first two global), K prototypes, M masked tokens.
+Tensors in, a scalar or probabilities out, in single precision also where a step runs in half; checked against float64
+in the tests. n windows per part of the batch, V views of each (the first two global), K prototypes, M masked tokens.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from sardino_core.training.running.distributed import Team
+from sardino_core.training.running.precision import autocast
 
 
 def dino_cross_entropy(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
@@ -18,7 +19,8 @@ def dino_cross_entropy(student: Tensor, teacher: Tensor, temperature: float) -> 
     `student` (V, n, K) cosines, `teacher` (2, n, K) probabilities; the student's first two views are the teacher's.
     """
     log_p = (student.float() / temperature).log_softmax(dim=-1)
-    pairs = -torch.einsum("tnk,vnk->tv", teacher, log_p) / student.shape[1]  # (2, V)
+    with autocast(student.device, "fp32"):  # half precision would round the sum over all prototypes to three digits
+        pairs = -torch.einsum("tnk,vnk->tv", teacher.float(), log_p.float()) / student.shape[1]  # (2, V)
     same = torch.eye(2, student.shape[0], dtype=torch.bool, device=student.device)
     return pairs.masked_fill(same, 0.0).sum() / (pairs.numel() - 2)
 
@@ -42,7 +44,7 @@ def koleo(features: Tensor) -> Tensor:
     if len(features) < 2:
         return features.sum() * 0.0
     unit = torch.nn.functional.normalize(features.float(), dim=-1, eps=1e-8)
-    with torch.no_grad():
+    with torch.no_grad(), autocast(features.device, "fp32"):  # in half precision neighbours look alike
         cosines = unit @ unit.T
         nearest = cosines.fill_diagonal_(-2.0).argmax(dim=1)  # (n,)
     distance = torch.linalg.vector_norm(unit - unit[nearest] + 1e-8, dim=-1)
@@ -68,11 +70,15 @@ def sinkhorn(logits: Tensor, temperature: float, team: Team, iterations: int = 3
     processes: columns to 1/K each, then rows to 1/M. Unlike a running centre it needs no history.
     """
     scaled = logits.float() / temperature
-    largest = scaled.max() if len(scaled) else scaled.new_tensor(-torch.inf)
+    own = scaled.amax(dim=1, keepdim=True)  # (M, 1)
+    largest = own.max() if len(own) else scaled.new_tensor(-torch.inf)
     largest = team.maximum(largest.clone())
-    p = (scaled - largest).exp()  # (M, K)
+    # A row far below the largest would vanish at a low temperature: its scale is kept apart, and counts in the first
+    # sum over the columns alone, since rows are normalised then.
+    p, scale = (scaled - own).exp(), (own - largest).exp()  # (M, K), (M, 1)
     prototypes = p.shape[1]
     for _ in range(iterations):
-        p = p / (team.sum(p.sum(dim=0)).clamp(min=1e-30) * prototypes)
-        p = p / p.sum(dim=1, keepdim=True).clamp(min=1e-30)  # rows sum to 1; the common factor 1/M cancels
+        p = p / (team.sum((p * scale).sum(dim=0)).clamp(min=1e-30) * prototypes)
+        p = p / p.sum(dim=1, keepdim=True)  # rows sum to 1; the common factor 1/M cancels
+        scale = torch.ones_like(scale)
     return p

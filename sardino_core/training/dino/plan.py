@@ -31,10 +31,10 @@ def plan(config: PretrainConfig, listener: Listener, init: str = SCRATCH) -> tup
     if init != SCRATCH:
         config = going_on_from(config, read_spec(resolve_model(init)))
         listener.log("info", config.notes[-1])
+    config.spec()  # raises for an impossible network
     found = survey(config, listener)
     windows = count_windows(found.places, config.context_px)
     config, reason = with_presets(config, windows)
-    config.spec()  # raises for an impossible network
     for line in (*summary(found, config), reason, f"about {memory_mb(config):.0f} MB of memory for the training step"):
         listener.log("info", line)
     for line in shortened(found.warnings):

@@ -22,14 +22,15 @@ Spacing jitter of a whole window is done where it is read (`unlabelled`), which 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sardino_core.contract.model_spec import InputSpec
-from sardino_core.training.augment import Batch, flip, lose_data, offset_gain, standardise_batch
+from sardino_core.contract.model_spec import BandSpec, InputSpec
+from sardino_core.training.augment import Batch, differences, flip, lose_data, offset_gain, standardise_batch
 from sardino_core.training.settings.pretrain_config import ViewConfig
 
 _CORRELATION = (0.62, 0.70)  # of speckle at a lag of one pixel
@@ -105,11 +106,12 @@ def change(
     image = speckle(image, config.speckle, config.speckle_looks, choices, fields)
     db = 10 * image.power.clamp(min=_FLOOR).log10()
     batch = Batch(db, image.valid, torch.zeros((), dtype=torch.int64, device=db.device).expand(image.valid.shape))
-    batch = offset_gain(batch, config.gain_db, config.band_gain_db, choices)
+    batch = offset_gain(batch, config.gain_db, config.band_gain_db, choices, inputs.bands)
     batch = flip(batch, -1, _chosen(batch, config.flip_east_west, choices))
     batch = flip(batch, -2, _chosen(batch, config.flip_north_south, choices))
     batch = lose_data(batch, config.invalid, config.invalid_share, choices)
-    return drop_band(standardise_batch(batch, inputs.bands, inputs.clip_db), config.drop_band, choices)
+    standardised = standardise_batch(batch, inputs.bands, inputs.clip_db)
+    return drop_band(standardised, config.drop_band, choices, inputs.bands)
 
 
 def draw_boxes(count: int, side: int, area: tuple[float, float], aspect: float, generator: torch.Generator) -> Tensor:
@@ -185,14 +187,21 @@ def gamma_field(shape: tuple[int, int, int, int], looks: Tensor, lag1: Tensor, g
     return (1 - 1 / (9 * number) + normal / (3 * number.sqrt())).clamp(min=0) ** 3
 
 
-def drop_band(windows: Tensor, probability: float, generator: torch.Generator) -> Tensor:
-    """Set one band of the chosen standardised windows (N, C, S, S) to its mean, 0, where there are several."""
-    count, bands = windows.shape[:2]
+def drop_band(
+    windows: Tensor, probability: float, generator: torch.Generator, bands: Sequence[BandSpec] = ()
+) -> Tensor:
+    """Set one band of the chosen standardised windows (N, C, S, S) to its mean, 0, where there are several.
+
+    With a polarisation its difference to another goes as well: a product that lacks the one has not the other.
+    """
+    count, channels = windows.shape[:2]
     draws = torch.rand(count, generator=generator)
-    band = torch.randint(0, bands, (count,), generator=generator)
-    if bands == 1:
+    band = torch.randint(0, channels, (count,), generator=generator)
+    if channels == 1:
         return windows
-    gone = (draws < probability).unsqueeze(1) & (torch.arange(bands) == band.unsqueeze(1))  # (N, C)
+    gone = (draws < probability).unsqueeze(1) & (torch.arange(channels) == band.unsqueeze(1))  # (N, C)
+    for index, first, second in differences(bands):
+        gone[:, index] |= gone[:, first] | gone[:, second]
     return windows.masked_fill(gone.to(windows.device)[..., None, None], 0.0)
 
 

@@ -33,8 +33,8 @@ def prepare(chunk: Chunk, config: FinetuneConfig, step: int, number: int, device
     changes, drop_path = np.random.SeedSequence([config.seed, step, number]).generate_state(2)
     arrays = chunk.backscatter_db, chunk.valid, chunk.target
     batch = Batch(*(torch.from_numpy(array) for array in arrays)).to(device)
-    batch = augment(batch, config.augment, torch.Generator().manual_seed(int(changes)))
     inputs = config.model.inputs
+    batch = augment(batch, config.augment, torch.Generator().manual_seed(int(changes)), inputs.bands)
     return Part(standardise_batch(batch, inputs.bands, inputs.clip_db), batch.target, int(drop_path), chunk.origins)
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -54,15 +54,32 @@ def load_checkpoint(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
     body = _read(path)
     if not isinstance(body, dict) or body.get("kind") != _KIND or body.get("version") != _VERSION:
         raise SettingInvalid(f"{path} is no checkpoint of this program.", "Choose another --out, or start anew.")
-    changes = differences(json.loads(body["settings"]), settings)
+    with restoring(path):
+        before, state, step = json.loads(body["settings"]), dict(body["state"]), int(body["state"]["step"])
+        if step < 0:
+            raise ValueError(step)
+    changes = differences(before, settings)
     if changes:
         more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
         raise SettingInvalid(
             f"{path} was written with other settings: {'; '.join(changes[:3])}{more}.",
             "Resume with the settings in config.yaml beside it, or choose another --out.",
         )
-    state: dict[str, Any] = body["state"]
     return state
+
+
+@contextmanager
+def restoring(path: Path) -> Iterator[None]:
+    """Raises SettingInvalid when what the checkpoint holds does not fit the state that takes it."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except (KeyError, IndexError, AttributeError, TypeError, ValueError, RuntimeError) as error:
+        raise SettingInvalid(
+            f"{path} is damaged: it lacks what this run needs ({type(error).__name__}).",
+            "Remove it and start again without --resume.",
+        ) from error
 
 
 def differences(before: Any, after: Any, where: str = "") -> list[str]:

@@ -14,7 +14,13 @@ from sardino_core.contract.errors import SettingInvalid
 from sardino_core.contract.jobs import Units
 from sardino_core.contract.model_spec import BackboneSpec, ClassSpec, InputSpec, ModelSpec
 from sardino_core.training.settings.run_config import Precision, RunConfig
-from sardino_core.training.settings.yaml_config import read_config, require_positive, require_within
+from sardino_core.training.settings.yaml_config import (
+    read_config,
+    require_none_negative,
+    require_positive,
+    require_seed_and_betas,
+    require_within,
+)
 from sardino_core.training.windows.chips import ChipConfig
 
 
@@ -184,6 +190,13 @@ def _check(config: FinetuneConfig) -> None:
     require_positive("optimiser.clip_norm", optimiser.clip_norm)
     require_positive("validation.every", validation.every)
     require_positive("validation.block_px", validation.block_px)
+    require_none_negative(
+        ("optimiser", optimiser, ("final_lr", "warm_up", "weight_decay")),
+        ("augment", augment, ("gain_db", "band_gain_db")),
+        ("loss", config.loss, ("dice",)),
+        ("validation", validation, ("margin_px",)),
+    )
+    require_seed_and_betas(config.seed, optimiser.betas)
     require_within("optimiser.epochs", optimiser.epochs, 0, 1e6)
     require_within("optimiser.ema_decay", optimiser.ema_decay, 0, 0.99999)
     require_within("optimiser.layer_decay", optimiser.layer_decay, 0.01, 1)
@@ -222,6 +235,11 @@ def _check_fit(config: FinetuneConfig) -> None:
     unknown = sorted(set(config.loss.class_weights) - known)
     if unknown:
         raise SettingInvalid(f"loss.class_weights names {unknown[0]}; the classes are {sorted(known)}.")
+    for value, weight in config.loss.class_weights.items():
+        require_within(f"loss.class_weights.{value}", weight, 0, 1e6)
+    if known and not any(config.loss.class_weights.get(value, 1.0) for value in known):
+        raise SettingInvalid("loss.class_weights is 0 for every class; nothing would be learnt.")
+    require_positive("model.backbone.patch", config.model.backbone.patch)
     batch, micro = config.optimiser.batch_size, config.optimiser.micro_batch
     if micro < 0 or (micro and batch % micro):
         raise SettingInvalid(f"optimiser.micro_batch is {micro}; it must divide optimiser.batch_size, {batch}.")

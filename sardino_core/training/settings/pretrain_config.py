@@ -15,7 +15,13 @@ from sardino_core.contract.jobs import Units
 from sardino_core.contract.model_spec import BackboneSpec, InputSpec, ModelSpec
 from sardino_core.training.settings.epochs import with_epochs
 from sardino_core.training.settings.run_config import Precision, RunConfig
-from sardino_core.training.settings.yaml_config import read_config, require_positive, require_within
+from sardino_core.training.settings.yaml_config import (
+    read_config,
+    require_none_negative,
+    require_positive,
+    require_seed_and_betas,
+    require_within,
+)
 from sardino_core.training.windows.chips import ChipConfig
 
 
@@ -263,6 +269,14 @@ def _check(config: PretrainConfig) -> None:
         require_within(f"{key}[0]", low, least, high)
         require_within(f"{key}[1]", high, low, most)
     require_within("optimiser.epochs", optimiser.epochs, 0, 1e6)
+    require_none_negative(
+        ("loss", loss, ("teacher_temperature", "teacher_temperature_start", "teacher_warm_up", "koleo", "ibot")),
+        ("optimiser", optimiser, ("final_lr", "warm_up", "weight_decay", "final_weight_decay", "freeze_last_layer")),
+        ("views", views, ("gain_db", "band_gain_db")),
+        *((f"sources[{index}]", source, ("weight",)) for index, source in enumerate(config.sources)),
+    )
+    require_seed_and_betas(config.seed, optimiser.betas)
+    require_within("loss.centre_momentum", loss.centre_momentum, 0, 1)
     require_within("views.context", views.context, 1, 8)
     require_within("views.aspect", views.aspect, 1, 2)
     require_within("views.local_crops", views.local_crops, 0, 32)
@@ -277,6 +291,7 @@ _SHARES = ("flip_east_west", "flip_north_south", "speckle", "multilook", "drop_b
 def _check_fit(config: PretrainConfig) -> None:
     """What has to divide what."""
     patch, local = config.model.backbone.patch, config.views.local_size
+    require_positive("model.backbone.patch", patch)
     if local % patch or not patch <= local <= config.model.window:
         raise SettingInvalid(
             f"views.local_size is {local}; allowed are multiples of the patch, {patch}, up to {config.model.window}."

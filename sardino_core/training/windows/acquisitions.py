@@ -5,8 +5,7 @@ A place is ground that one or more rasters show on the same pixels; dates, seaso
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date as Day
 from pathlib import Path
@@ -15,13 +14,11 @@ from sardino_core.contract.jobs import SceneOptions, Units
 from sardino_core.contract.model_spec import BandSpec
 from sardino_core.raster.grid import PixelWindow, RasterGrid
 from sardino_core.raster.reading.scene import Scene, open_scene
-from sardino_core.raster.reading.sources import aligned_offset
 from sardino_core.training.settings.pretrain_config import ImageConfig
+from sardino_core.training.windows.shared_ground import on_same_ground
 from sardino_core.training.windows.sources import short_name
 
 _CYCLE_DAYS = 6  # two Sentinel-1 satellites repeat a track every six days, one every twelve
-_LEAST_SHARED = 0.5  # of the larger of two rasters, to be one place
-_Cell = tuple[object, int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,60 +111,9 @@ def same_orbit(first: Acquisition, second: Acquisition) -> bool:
 
 
 def into_places(found: Sequence[Acquisition]) -> list[Place]:
-    """Those whose pixels coincide and that share half of their ground become one place, in the order of their first.
-
-    Neighbours are looked up by the cell in which their centre lies, so that ten thousand files stay quick.
-    """
-    side = max((_extent(item.grid) for item in found), default=1.0)
-    places: list[list[Acquisition]] = []
-    cells: dict[_Cell, list[int]] = {}
-    for item in found:
-        cell = _cell(item, side)
-        near = (number for key in _around(cell) for number in cells.get(key, ()))
-        for number in sorted(near):
-            offset = _shift(item.grid, places[number][0].grid)
-            if offset is not None:
-                places[number].append(replace(item, origin=offset))
-                break
-        else:
-            cells.setdefault(cell, []).append(len(places))
-            places.append([item])
-    return [Place(tuple(items)) for items in places]
-
-
-def _shift(own: RasterGrid, grid: RasterGrid) -> tuple[int, int] | None:
-    """(row, col) of `own`'s first pixel on `grid`; None where pixels do not coincide or too little is shared."""
-    offset = aligned_offset(own, grid)
-    if offset is None:
-        return None
-    row, col = offset
-    height = min(row + own.height, grid.height) - max(row, 0)
-    width = min(col + own.width, grid.width) - max(col, 0)
-    larger = max(own.height * own.width, grid.height * grid.width)
-    return offset if min(height, width) > 0 and height * width >= _LEAST_SHARED * larger else None
-
-
-def _extent(grid: RasterGrid) -> float:
-    """The longer side, in the units of the CRS."""
-    bounds = grid.bounds
-    return max(bounds.xmax - bounds.xmin, bounds.ymax - bounds.ymin)
-
-
-def _cell(item: Acquisition, side: float) -> _Cell:
-    """What two acquisitions of a place have in common: source, CRS, and nearly the centre."""
-    bounds = item.grid.bounds
-    x, y = (bounds.xmin + bounds.xmax) / 2, (bounds.ymin + bounds.ymax) / 2
-    # Without a CRS nothing is known to agree.
-    located: object = id(item) if item.grid.crs is None else item.grid.crs.to_wkt()
-    return (id(item.source), located), math.floor(y / side), math.floor(x / side)
-
-
-def _around(cell: _Cell) -> Iterator[_Cell]:
-    """A cell and its neighbours."""
-    key, row, col = cell
-    for down in (-1, 0, 1):
-        for right in (-1, 0, 1):
-            yield key, row + down, col + right
+    """Those of a source whose pixels coincide and that share half of their ground, in the order of their first."""
+    groups = on_same_ground([item.grid for item in found], [id(item.source) for item in found])
+    return [Place(tuple(replace(found[index], origin=origin) for index, origin in group)) for group in groups]
 
 
 def _minutes(stamp: str) -> float:

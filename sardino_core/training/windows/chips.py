@@ -87,13 +87,18 @@ class ChipFolder:
             )
         return found
 
-    def label_of(self, image: Path) -> Path | None:
-        """The labels of a chip, or None. Raises InputMissing when the folder has no labels at all."""
+    @property
+    def labelled(self) -> Path:
+        """The folder of labels. Raises InputMissing when there is none."""
         if self.labels is None:
             raise InputMissing(
                 f"{self.images.parent.name} holds no esaworldcover-YEAR.", "Fetch it, or give --images and --labels."
             )
-        path = self.labels / image.name
+        return self.labels
+
+    def label_of(self, image: Path) -> Path | None:
+        """The labels of a chip, or None. Raises InputMissing when the folder has no labels at all."""
+        path = self.labelled / image.name
         return path if path.exists() else None
 
 
@@ -161,8 +166,7 @@ def labels_are_numbers(folder: ChipFolder) -> bool:
 
     The files that geetiles writes hold the codes. Both hold 10, so that several chips are looked at.
     """
-    labels = [] if folder.labels is None else sorted(folder.labels.glob("*.tif"))
-    for path in labels[:_LOOKED_AT]:
+    for path in sorted(folder.labelled.glob("*.tif"))[:_LOOKED_AT]:
         with damage_of(short(path)), open_raster(str(path)) as data:
             if int(data.read(1).max()) > len(CODES) - 1:
                 return False
@@ -211,6 +215,8 @@ def _read_splits(path: Path) -> dict[str, str]:
             return {row["identifier"]: row["split"] for row in csv.DictReader(file)}
     except OSError as error:
         raise InputMissing(f"{path} cannot be read ({error.strerror}).", "Check m3leo.splits of the source.") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise SettingInvalid(f"{path.name} is no CSV text ({error}).", "Fetch it again.") from error
     except KeyError as error:
         raise SettingInvalid(
             f"{path.name} has no column {error}; it must have the columns identifier and split."

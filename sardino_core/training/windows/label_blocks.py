@@ -21,7 +21,7 @@ from sardino_core.contract.listener import Listener
 from sardino_core.raster.grid import PixelWindow
 from sardino_core.raster.resampling import cell_size
 from sardino_core.training.settings.finetune_config import FinetuneConfig
-from sardino_core.training.windows.sources import LabelledScene, Pixels, SceneStore
+from sardino_core.training.windows.sources import LabelledScene, Pixels, SceneStore, short_name
 from sardino_core.training.windows.targets import UNKNOWN
 
 _SALT = 1  # draws other numbers than the split into training and validation blocks does
@@ -126,7 +126,10 @@ def _at_random(counts: NDArray[np.int64], draws: NDArray[np.float64]) -> Iterato
 
 
 def _choose(found: Sequence[LabelBlocks], config: FinetuneConfig) -> list[LabelBlocks]:
-    """Each source by itself, so that each keeps its share; its strata are the class sets."""
+    """Each source by itself, so that each keeps its share; its strata are the class sets.
+
+    Dates of a place on the same pixels have the same blocks chosen: a label of one is as good as known for the others.
+    """
     if config.label_fraction == 1:
         return list(found)
     chosen: dict[int, list[LabelBlocks]] = {}
@@ -134,35 +137,43 @@ def _choose(found: Sequence[LabelBlocks], config: FinetuneConfig) -> list[LabelB
         chosen.setdefault(id(item.scene.source), []).append(item)
     result: list[LabelBlocks] = []
     for items in chosen.values():
-        result += (_whole_places if config.label_unit == "place" else _single_blocks)(items, config)
+        result += (_whole_places if config.label_unit == "place" else _single_blocks)(_by_place(items), config)
     return result
 
 
-def _single_blocks(items: Sequence[LabelBlocks], config: FinetuneConfig) -> Iterator[LabelBlocks]:
-    counts = np.concatenate([item.counts.reshape(-1, item.counts.shape[-1]) for item in items])
-    draws = np.concatenate([_draws(item, config.seed) for item in items])
-    flags = choose_blocks(counts, draws, config.label_fraction)
-    ends = np.cumsum([item.chosen.size for item in items])
-    for item, part in zip(items, np.split(flags, ends[:-1]), strict=True):
-        yield replace(item, chosen=part.reshape(item.chosen.shape))
-
-
-def _whole_places(items: Sequence[LabelBlocks], config: FinetuneConfig) -> Iterator[LabelBlocks]:
-    """Scenes that share their label rasters are one place, drawn by its first scene."""
-    places: dict[tuple[Path, ...], list[LabelBlocks]] = {}
+def _by_place(items: Sequence[LabelBlocks]) -> list[list[LabelBlocks]]:
+    """Dates of one place together: they see the same labels."""
+    places: dict[Path, list[LabelBlocks]] = {}
     for item in items:
-        places.setdefault(item.scene.labels, []).append(item)
-    counts = np.stack([sum(item.counts.sum(axis=(0, 1)) for item in scenes) for scenes in places.values()])
-    draws = np.array([_draws(scenes[0], config.seed)[0] for scenes in places.values()])
+        places.setdefault(item.scene.place, []).append(item)
+    return list(places.values())
+
+
+def _single_blocks(places: Sequence[Sequence[LabelBlocks]], config: FinetuneConfig) -> Iterator[LabelBlocks]:
+    counts = [np.sum([item.counts for item in dates], axis=0) for dates in places]
+    draws = np.concatenate([_draws(dates[0], config.seed) for dates in places])
+    flags = choose_blocks(
+        np.concatenate([part.reshape(-1, part.shape[-1]) for part in counts]), draws, config.label_fraction
+    )
+    ends = np.cumsum([dates[0].chosen.size for dates in places])
+    for dates, part in zip(places, np.split(flags, ends[:-1]), strict=True):
+        for item in dates:
+            yield replace(item, chosen=part.reshape(item.chosen.shape))
+
+
+def _whole_places(places: Sequence[Sequence[LabelBlocks]], config: FinetuneConfig) -> Iterator[LabelBlocks]:
+    """A place is drawn by its first scene."""
+    counts = np.stack([sum(item.counts.sum(axis=(0, 1)) for item in dates) for dates in places])
+    draws = np.array([_draws(dates[0], config.seed)[0] for dates in places])
     flags = choose_blocks(counts, draws, config.label_fraction)
-    for scenes, flag in zip(places.values(), flags, strict=True):
-        for item in scenes:
+    for dates, flag in zip(places, flags, strict=True):
+        for item in dates:
             yield replace(item, chosen=np.full_like(item.chosen, flag))
 
 
 def _draws(item: LabelBlocks, seed: int) -> NDArray[np.float64]:
-    """A number in (0, 1] for each block, by the scene's name: other scenes make no difference to it."""
-    rng = np.random.default_rng([seed, zlib.crc32(item.scene.name.encode()), _SALT])
+    """A number in (0, 1] for each block, by the place's name: other scenes make no difference to it."""
+    rng = np.random.default_rng([seed, zlib.crc32(short_name(item.scene.place).encode()), _SALT])
     draws: NDArray[np.float64] = 1.0 - rng.random(item.chosen.size)
     return draws
 

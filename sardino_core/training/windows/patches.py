@@ -133,11 +133,16 @@ def validation_windows(
 ) -> Iterator[ValidationWindow]:
     """All windows that hold validation labels, scene by scene; every labelled pixel belongs to exactly one window.
 
-    Of `size` processes the one of that `rank` gets every `size`th window.
+    Damaged scenes are noted in the store and skipped; too many raise NotARaster. Of `size` processes the one of that
+    `rank` gets every `size`th window.
     """
     places = (place for scene in store.scenes if scene.split.held_out.any() for place in _places(scene, config))
     for scene, window, owned in islice(places, rank, None, size):
-        db, valid, target = read_padded(store, scene, window)
+        try:
+            db, valid, target = read_padded(store, scene, window)
+        except NotARaster as error:
+            store.leave_out(scene.name, error)
+            continue
         own_target = target[: owned.shape[0], : owned.shape[1]] * owned
         if (own_target != UNKNOWN).any():
             patch = resample_patch(Patch(db, valid, target), config.model.window)

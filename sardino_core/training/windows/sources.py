@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import glob
+import os
 import re
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -16,7 +17,14 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from sardino_core.contract.errors import AreaOutside, InputMissing, NotARaster, SardinoError, SettingInvalid
+from sardino_core.contract.errors import (
+    AreaOutside,
+    InputMissing,
+    NotARaster,
+    NoValidData,
+    SardinoError,
+    SettingInvalid,
+)
 from sardino_core.contract.jobs import SceneOptions, Units
 from sardino_core.raster.grid import PixelWindow, RasterGrid
 from sardino_core.raster.reading.labels import LabelRaster, overlaps
@@ -31,6 +39,7 @@ from sardino_core.training.windows.chips import (
     look_at,
     numbered,
 )
+from sardino_core.training.windows.shared_ground import hold_out_together
 from sardino_core.training.windows.split import BlockSplit
 from sardino_core.training.windows.targets import ClassSets, Legend, erode
 
@@ -51,6 +60,7 @@ class LabelledScene:
     split: BlockSplit
     notes: tuple[str, ...] = ()  # what the reader decided about the image: units, bands
     units: Units = "auto"  # as recognised; opening the image again is quick then
+    place: Path = Path()  # an image of the first scene on the same pixels
 
     @property
     def name(self) -> str:
@@ -64,7 +74,8 @@ class SceneStore:
     def __init__(self, config: FinetuneConfig) -> None:
         """Find and pair all files; damaged ones are left out, up to the share that `unreadable` allows.
 
-        Raises InputMissing, AreaOutside, SettingInvalid and what the reader raises.
+        Raises InputMissing, AreaOutside, SettingInvalid, NoValidData when all scenes are empty, and what the reader
+        raises.
         """
         self.sets = ClassSets.of(config.classes, config.sources)
         self.bands = config.model.inputs.bands
@@ -73,7 +84,10 @@ class SceneStore:
         self._config, self._total = config, 0
         self._kept: dict[LabelledScene, Pixels] = {}
         self._open: OrderedDict[LabelledScene, tuple[Scene, LabelRaster, ExitStack]] = OrderedDict()
-        self.scenes = [scene for source in config.sources for scene in self._find(source)]
+        self._empty: NoValidData | None = None
+        self.scenes = _hold_out_together([scene for source in config.sources for scene in self._find(source)])
+        if self._empty is not None and not self.scenes:
+            raise self._empty
 
     def twin(self) -> SceneStore:
         """The same scenes, for another thread: with files of its own, and the same pixels in memory."""
@@ -166,6 +180,9 @@ class SceneStore:
                 found.append(self._scene(source, files, paired, legend, source.hold_out))
             except NotARaster as error:
                 self.leave_out(short_name(files[0]), error)
+            except NoValidData as error:
+                self._empty = error
+                self.warnings[f"skipped: {error.message}"] = None
         return found
 
     def _find_chips(self, source: SourceConfig, path: Path) -> list[LabelledScene]:
@@ -203,7 +220,7 @@ class SceneStore:
         if not own:
             raise AreaOutside(
                 f"No label raster of the source {source.name} overlaps {images[0].name}.",
-                "Check that --images and --labels show the same places.",
+                "Check that --images and --labels show the same places, and that both or neither have a CRS.",
             )
         checked = self._config.validation
         rules = hold_out, checked.block_px, checked.margin_px, self._config.seed
@@ -223,17 +240,7 @@ def expand(patterns: Sequence[str], paths: dict[str, str], source: str, what: st
     """All files that the globs match, each once, in sorted order. Raises InputMissing, or SettingInvalid."""
     found: list[Path] = []
     for pattern in patterns:
-        try:
-            filled = pattern.format_map(paths)
-        except (KeyError, ValueError, IndexError) as error:
-            raise SettingInvalid(
-                f"The {what} of the source {source} name {pattern}, but `paths` has no {error}.",
-                "Set paths.NAME=FOLDER.",
-            ) from None
-        names = glob.glob(str(Path(filled).expanduser()), recursive=True)  # noqa: PTH207  # takes absolute patterns
-        matches = [Path(name) for name in sorted(names)]
-        if not matches:
-            raise InputMissing(f"No file matches {filled} ({what} of the source {source}).", "Check the path.")
+        matches = _matches(pattern, paths, source, what)
         for path in matches:
             if path.is_dir() and not path.suffix and not is_chip_folder(path):
                 raise InputMissing(
@@ -244,6 +251,34 @@ def expand(patterns: Sequence[str], paths: dict[str, str], source: str, what: st
     if not found:
         raise InputMissing(f"The source {source} names no {what}.", f"Give --{what}, or add them to the configuration.")
     return found
+
+
+def _matches(pattern: str, paths: dict[str, str], source: str, what: str) -> list[Path]:
+    """The file of that very name, whatever signs are in it; else what the glob matches, at least one."""
+    if os.path.exists(os.path.expanduser(pattern)):  # noqa: PTH110, PTH111  # takes names of any length
+        return [Path(pattern).expanduser()]
+    if pattern.startswith("/vsi") or "://" in pattern:
+        return [_inside_gdal(pattern)]
+    try:
+        filled = pattern.format_map(paths)
+    except (KeyError, ValueError, IndexError) as error:
+        raise SettingInvalid(
+            f"The {what} of the source {source} name {pattern}, but `paths` has no {error}.", "Set paths.NAME=FOLDER."
+        ) from None
+    names = glob.glob(str(Path(filled).expanduser()), recursive=True)  # noqa: PTH207  # takes absolute patterns
+    if not names:
+        raise InputMissing(f"No file matches {filled} ({what} of the source {source}).", "Check the path.")
+    return [Path(name) for name in sorted(names)]
+
+
+def _inside_gdal(name: str) -> Path:
+    """A file that GDAL alone finds, such as one in an archive or a bucket."""
+    if str(Path(name)) != name:  # as a path, https:// becomes https:/
+        raise InputMissing(
+            f"{name} cannot be taken by this name; allowed are files, globs, and what GDAL opens by a name without //.",
+            "Put it into a VRT (gdalbuildvrt scene.vrt NAME), and name that.",
+        )
+    return Path(name)
 
 
 def check_damage(damaged: Sequence[str], total: int, limit: float, error: SardinoError) -> None:
@@ -265,6 +300,15 @@ def listed(names: Sequence[str]) -> str:
 def short_name(path: Path) -> str:
     """`folder/file`, for messages and provenance: no machine's paths."""
     return f"{path.parent.name}/{path.name}"
+
+
+def _hold_out_together(scenes: list[LabelledScene]) -> list[LabelledScene]:
+    grids, splits = [scene.grid for scene in scenes], [scene.split for scene in scenes]
+    agreed = hold_out_together(grids, splits, [scene.source.hold_out for scene in scenes])
+    return [
+        replace(scene, split=ground.split, place=scenes[ground.first].images[0])
+        for scene, ground in zip(scenes, agreed, strict=True)
+    ]
 
 
 def _options(source: SourceConfig, files: tuple[Path, ...]) -> SceneOptions:

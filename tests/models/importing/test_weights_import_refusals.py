@@ -80,6 +80,12 @@ def test_a_hostile_pickle_is_not_run(wrap: Callable[[Any], bytes], tmp_path: Pat
     assert "source.pth was not read: it calls for `posix.system`" in text or "`nt.system`" in text
 
 
+def test_names_out_of_a_strangers_file_cannot_steer_the_terminal_nor_the_reader(tmp_path: Path) -> None:
+    text = refused(tmp_path, {**dino(), "\x1b[31m\u202eevil\n\x07": torch.ones(1)})
+    assert text.isprintable() and "evil" in text
+    assert bare_name("module." * 20_000 + "backbone.norm.weight") == "norm.weight"
+
+
 def test_a_whole_module_is_refused_by_the_name_of_its_class(tmp_path: Path) -> None:
     text = refused(tmp_path, vit(3))
     assert "VisionTransformer" in text and "save its state_dict" in text

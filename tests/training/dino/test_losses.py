@@ -108,3 +108,30 @@ def test_sinkhorn_spreads_alike_windows_over_the_prototypes():
 def test_twice_the_same_batch_in_two_processes_changes_nothing():
     twins, logits, centre = Twins(0, 2, torch.device("cpu")), tensor(cosines(8, 5)), torch.zeros(5)
     assert torch.allclose(moved_centre(centre, logits, 0.9, twins), moved_centre(centre, logits, 0.9, ALONE))
+
+
+@pytest.mark.parametrize("precision", [torch.bfloat16, torch.float16])
+def test_losses_keep_single_precision_within_a_step_of_half_precision(precision):
+    """A dot product over the prototypes would be rounded to eight bits, and take the gradient along."""
+    rng = np.random.default_rng(0)
+    student, teacher = tensor(cosines(6, 16, 256)), tensor(softmax(cosines(2, 16, 256, seed=1) / 0.02))
+    crowd = tensor(10 + 1e-3 * rng.normal(size=(64, 8)))  # all neighbours are near
+    exact, near = dino_cross_entropy(student, teacher, 0.1), koleo(crowd)
+    with torch.autocast("cpu", precision):
+        assert torch.equal(dino_cross_entropy(student, teacher, 0.1), exact)
+        assert torch.equal(koleo(crowd), near)
+
+
+@pytest.mark.parametrize("temperature", [0.04, 0.01, 0.002])
+def test_no_row_vanishes_at_a_low_temperature(temperature):
+    """Its loss would silently be 0."""
+    cosine = cosines(24, 16) * 0.5
+    cosine[::3] += 0.45  # nearly as far apart as cosines can be
+    cosine[1::3] -= 0.45
+    found = sinkhorn(tensor(cosine), temperature, ALONE)
+    assert torch.allclose(found.sum(dim=1), torch.ones(24), atol=1e-5)
+    log_p = torch.from_numpy(cosine) / temperature  # in logarithms nothing vanishes
+    for _ in range(3):
+        log_p = log_p - log_p.logsumexp(dim=0)
+        log_p = log_p - log_p.logsumexp(dim=1, keepdim=True)
+    assert temperature < 0.01 or np.allclose(found.numpy(), log_p.exp().numpy(), atol=1e-4)

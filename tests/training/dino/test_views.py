@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from sardino_core.contract.model_spec import BandSpec
 from sardino_core.raster.resampling import resample_backscatter, resampling_matrix
 from sardino_core.training.dino.views import (
     Image,
@@ -143,3 +146,18 @@ def test_what_is_not_valid_is_zero():
     views = make_views(half, 48, config, INPUTS, generator(), generator())
     assert not views.large[..., :23].any()
     assert views.large[:, 0].max() < 2
+
+
+def test_a_difference_of_two_bands_stays_their_difference_whatever_changes_them():
+    """Common gain cancels in it, speckle and multi-looking are those of its parts, a missing band takes it along."""
+    bands = (*INPUTS.bands, BandSpec("VV-VH", 7.0, 3.5))
+    inputs = replace(INPUTS, bands=bands)
+    db = windows(8).backscatter_db
+    three = torch.cat([db, db[:, :, :1] - db[:, :, 1:]], dim=2)
+    config = ViewConfig(speckle=1.0, multilook=0.5, gain_db=3.0, drop_band=0.0, invalid=0.0, local_size=16)
+    found = make_views(Windows(three, torch.ones(8, 1, 48, 48).bool()), 32, config, inputs, generator(), generator())
+    vv, vh, difference = (found.large[:, index] * band.std_db + band.mean_db for index, band in enumerate(bands))
+    assert torch.allclose(vv - vh, difference, atol=1e-4)
+    lost = drop_band(torch.ones(400, 3, 2, 2), 0.5, generator(), bands)[:, :, 0, 0] == 0
+    assert lost[:, :2].any(dim=0).all()
+    assert torch.equal(lost[:, :2].any(dim=1) & ~lost[:, 2], torch.zeros(400).bool())

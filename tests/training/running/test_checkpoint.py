@@ -67,6 +67,17 @@ def test_foreign_and_hostile_files_are_refused(tmp_path):
         load_checkpoint(tmp_path / "none.pt", SETTINGS)
 
 
+@pytest.mark.parametrize(
+    "change", [{"state": None}, {"state": {}}, {"settings": 7}, {"settings": "{"}, {"state": {"step": -1}}]
+)
+def test_a_checkpoint_in_our_name_that_holds_something_else_is_damaged(tmp_path, change):
+    path = tmp_path / "c.pt"
+    save_checkpoint(path, STATE, SETTINGS)
+    torch.save(torch.load(path, weights_only=True) | change, path)
+    with pytest.raises(SettingInvalid, match="damaged"):
+        load_checkpoint(path, SETTINGS)
+
+
 def test_an_interrupted_write_leaves_the_previous_checkpoint(tmp_path, monkeypatch):
     path = tmp_path / "c.pt"
     save_checkpoint(path, STATE, SETTINGS)

@@ -35,6 +35,15 @@ def test_what_is_dumped_loads_as_the_same(tmp_path):
         ("loss.centring=maybe", "loss.centring"),
         ("views.drop_band=2", "views.drop_band"),
         ("optimiser.steps=0", "optimiser.steps"),
+        ("seed=9999999999999999999999", "seed is"),
+        ("loss.teacher_temperature=-1", "loss.teacher_temperature"),
+        ("loss.centre_momentum=7", "loss.centre_momentum"),
+        ("loss.koleo=-1", "loss.koleo"),
+        ("views.gain_db=-1", "views.gain_db"),
+        ("optimiser.freeze_last_layer=-5", "optimiser.freeze_last_layer"),
+        ("optimiser.weight_decay=-1", "optimiser.weight_decay"),
+        ("model.backbone.patch=0", "model.backbone.patch"),
+        ("sources.0.weight=-1", "sources[0].weight"),
     ],
 )
 def test_errors_name_the_wrong_key(override, named):

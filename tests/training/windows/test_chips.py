@@ -134,6 +134,13 @@ def test_unknown_splits_years_and_files_are_named(tmp_path):
         ChipFolder.of(folder, ChipConfig())
     with pytest.raises(SettingInvalid, match="no column 'split'"):
         ChipFolder.of(folder, ChipConfig(splits=str(twin)))
+    twin.write_bytes(b"\xff\x00identifier,split\n")
+    with pytest.raises(SettingInvalid, match="no CSV text"):
+        ChipFolder.of(folder, ChipConfig(splits=str(twin)))
+    twin.unlink()
+    (folder / "esaworldcover-2020").rename(folder / "elsewhere")
+    with pytest.raises(InputMissing, match="no esaworldcover-YEAR"):
+        finetune_plan(labelled(folder), "scratch", Ear())
     for path in folder.parent.glob("*.csv"):
         path.unlink()
     with pytest.raises(InputMissing, match=r"_splits\*\.csv"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -139,7 +140,7 @@ def test_a_spacing_beyond_the_model_names_the_scene(tmp_path):
 
 def test_whole_places_are_chosen_nested_and_with_every_class(tmp_path):
     for number in range(12):
-        lake(tmp_path / f"p{number:02d}", seed=number)
+        lake(tmp_path / f"p{number:02d}", seed=number, east_m=20_000 * number)
     settings = config(tmp_path / "p*" / "scene.tif", tmp_path / "p*" / "labels.tif", source={"hold_out": 0.0})
     chosen = []
     for fraction in (0.05, 0.3, 1.0):
@@ -155,14 +156,30 @@ def test_whole_places_are_chosen_nested_and_with_every_class(tmp_path):
 
 def test_two_dates_of_a_place_are_chosen_together(tmp_path):
     for number in range(4):
-        scene, _ = lake(tmp_path / f"p{number}", seed=number)
-        write(scene.with_name("scene2.tif"), np.zeros((2, 96, 96), np.float32) - 12, names=("VV", "VH"))
+        scene, _ = lake(tmp_path / f"p{number}", seed=number, east_m=20_000 * number)
+        shutil.copy(scene, scene.with_name("scene2.tif"))
     settings = config(
         tmp_path / "p*" / "scene*.tif",
-        tmp_path / "p0" / "labels.tif",
+        tmp_path / "p*" / "labels.tif",
         source={"hold_out": 0.0},
         label_fraction=0.1,
         label_unit="place",
     )
     found, _ = census_of(settings)
-    assert len(found.training) == 8  # one label raster for all: one place
+    assert len(found.training) == 8
+    chosen = {item.scene.images[0].parent.name for item in found.training if item.chosen.all()}
+    assert len(chosen) == 1
+    assert sum(item.chosen.any() for item in found.training) == 2
+
+
+def test_dates_of_a_place_have_the_same_labels_chosen_and_namesakes_elsewhere_their_own(tmp_path):
+    """Otherwise the labels of more ground than asked would train, each with another date."""
+    _, labels = lake(tmp_path / "a" / "one", 96, 96)
+    lake(tmp_path / "b" / "one", 96, 96, seed=1)
+    lake(tmp_path / "c" / "two", 64, 96, seed=2)  # overlaps, on other pixels than the first two
+    pattern = tmp_path / "*" / "*" / "scene.tif"
+    settings = replace(config(pattern, labels, source={"hold_out": 0.0}), label_fraction=0.3)
+    census, _ = census_of(settings)
+    first, second = (item for item in census.training if item.scene.images[0].parent.name == "one")
+    assert np.array_equal(first.chosen, second.chosen)
+    assert 0 < first.chosen.mean() < 1

@@ -105,3 +105,10 @@ def test_erosion_forgets_just_the_pixels_near_another_label(distance):
             near = target[max(0, row - distance) : row + distance + 1, max(0, col - distance) : col + distance + 1]
             expected = target[row, col] if (near == target[row, col]).all() else 0
             assert eroded[row, col] == expected
+
+
+def test_a_picture_of_a_map_is_no_label_raster(tmp_path):
+    """Its red would be taken for classes."""
+    picture = write(tmp_path / "map.tif", np.stack([QUARTERS * 10, QUARTERS, QUARTERS]))
+    with pytest.raises(NotARaster, match=r"map\.tif is a picture"):
+        read([picture])

@@ -110,6 +110,30 @@ def test_a_scene_that_breaks_during_the_run_is_named_and_skipped_until_there_are
     assert skipped["p1/scene.tif cannot be read"] > 0
 
 
+def test_a_scene_that_breaks_before_it_validates_is_skipped_and_counted_there_too(tmp_path):
+    for number in range(3):
+        lake(tmp_path / f"p{number}", seed=number)
+    pattern = tmp_path / "p*" / "scene.tif", tmp_path / "p*" / "labels.tif"
+    settings = config(*pattern, run=RunConfig(memory_mb=0), unreadable=0.4)
+    with sampling(settings) as (store, _, _):
+        broken = tmp_path / "p1" / "scene.tif"
+        broken.write_bytes(broken.read_bytes()[:5000])
+        with store.twin() as again:
+            seen = {window.scene.name for window in validation_windows(again, settings)}
+        assert seen == {"p0/scene.tif", "p2/scene.tif"}
+        assert list(store.damaged) == ["p1/scene.tif"]
+
+
+def test_a_scene_without_data_is_told_and_skipped_unless_there_is_no_other(tmp_path):
+    _, labels = lake(tmp_path / "good")
+    write(tmp_path / "empty" / "scene.tif", np.full((2, 96, 96), np.nan, np.float32), names=("VV", "VH"))
+    with SceneStore(config(tmp_path / "*" / "scene.tif", labels)) as store:
+        assert [scene.name for scene in store.scenes] == ["good/scene.tif"]
+        assert "skipped: scene.tif holds no valid pixel" in next(iter(store.warnings))
+    with pytest.raises(NoValidData, match="no valid pixel"):
+        SceneStore(config(tmp_path / "empty" / "scene.tif", labels))
+
+
 def test_a_source_without_any_usable_window_is_an_error_that_says_so(tmp_path):
     scene, labels = lake(tmp_path)
     values = np.zeros((96, 96), np.uint8)
