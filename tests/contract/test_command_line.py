@@ -15,6 +15,7 @@ from sardino_core.contract.jobs import (
     FinetuneJob,
     PreflightJob,
     PretrainJob,
+    ProbeJob,
     RunOptions,
     SamplePointsJob,
     SceneOptions,
@@ -56,6 +57,8 @@ JOBS = [
     FinetuneJob("run", "scratch", ("a.tif",), ("l.tif",), "finetune-starter", 3.0, 0.1, True, True, ("seed=3",)),
     EvaluateJob("run", "starter", ("a.tif",), ("l.tif",), "finetune-starter", True, ("seed=3",)),
     EvaluateJob("run", "starter"),
+    ProbeJob("run", "starter", ("a.tif",), ("l.tif",), "finetune-tiny", ("dims=[4]", "sources.0.units=db")),
+    ProbeJob("run", "starter"),
 ]
 
 
