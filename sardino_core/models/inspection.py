@@ -16,7 +16,7 @@ from sardino_core.models.network import Network
 from sardino_core.models.predictor_torch import ShrinkingBatches, choose_device
 
 Array = NDArray[np.float32]
-_TOKENS_PER_CALL = 1 << 21  # entries of one layer's whole attention, over windows and heads, for the statistics
+_ENTRIES_PER_CALL = 1 << 21  # entries of one layer's whole attention, over windows and heads, for the statistics
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Inspector:
     def statistics(self, windows: Array) -> dict[str, NDArray[np.float64]]:
         """Of each layer and head (L, H), the mean over the windows, by the names in `COLUMNS`; distance in patches."""
         count = self.spec.tokens_per_side**2
-        step = max(1, _TOKENS_PER_CALL // (self.spec.backbone.heads * count**2))
+        step = max(1, _ENTRIES_PER_CALL // (self.spec.backbone.heads * count**2))
         parts = [
             self._run(windows[start : start + step], lambda x: head_statistics(self._network.backbone, x))
             for start in range(0, len(windows), step)

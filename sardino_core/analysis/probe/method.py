@@ -8,8 +8,7 @@ METHOD = (
     "fitted or chosen - scaling, components, the best head, the penalty - is fitted and chosen inside the training "
     "fold, the latter two by splits between its places.",
     "Probes. Multinomial logistic regression on standardised features, and a random forest; every class weighs the "
-    "same in fitting unless `balance` is off. Heads by themselves are tried with a smaller forest and fewer "
-    "patches.",
+    "same in fitting unless `balance` is off. Where one head is tried after the other, a tree stands for the forest.",
     "Attention is that of the class token to each patch, renormalised over the patches and times their number (1: "
     "like all others). It is a softmax over one window and relative to it. Before the softmax: query times key over"
     " the root of the head's width, less its mean over the window; it differs from the logarithm of the attention "
