@@ -169,7 +169,7 @@ def _is_simulated(path: Path) -> bool:
 
 
 def _head_table(
-    scored: tuple[dict[str, np.ndarray], dict[tuple[str, str], np.ndarray]],
+    scored: tuple[dict[str, np.ndarray], np.ndarray, dict[tuple[str, str], np.ndarray]],
     network: Inspector,
     windows: Windows,
     found: Sequence[LabelledWindow],

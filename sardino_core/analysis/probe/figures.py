@@ -89,7 +89,7 @@ def heads_figure(findings: Findings) -> bytes:
     heads = findings.heads
     distance, unit = heads.statistics["distance"] * heads.patch_px, "pixels"
     panels: list[tuple[str, NDArray[np.float64], str]] = [
-        ("mutual information\nwith the class (nats)", heads.information[HEADS], ".2f"),
+        ("information within\nplaces (nats)", heads.information[HEADS], ".2f"),
         ("mIoU, linear probe", heads.miou[HEADS, "linear"], ".2f"),
         ("mIoU, forest", heads.miou[HEADS, "forest"], ".2f"),
         ("mIoU, forest,\nbefore softmax", heads.miou[SCORES, "forest"], ".2f"),

@@ -16,7 +16,7 @@ from sardino_core.analysis.probe.features import ALL, BEST, CONTEXT, TOKEN, Tabl
 from sardino_core.analysis.probe.folds import Folds
 from sardino_core.analysis.probe.heads import HeadTable
 from sardino_core.analysis.probe.samples import Samples, Windows
-from sardino_core.analysis.probe.scores import interval, resampled_miou
+from sardino_core.analysis.probe.scores import class_entropy, interval, resampled_miou
 from sardino_core.contract.model_spec import ModelSpec
 
 FEW_PLACES = 5  # below which an interval over places says little
@@ -69,6 +69,13 @@ class Findings:
         """Always the commonest class of the training fold."""
         return next(item for item in self.outcomes if item.recipe == COMMONEST)
 
+    @property
+    def entropy_within(self) -> float:
+        """Of the class where the place is known, in nats: what a head can tell within places."""
+        places, counts = np.unique(self.samples.place, return_counts=True)
+        own = [class_entropy(self.samples.label[self.samples.place == place]) for place in places]
+        return float(np.average(own, weights=counts))
+
     def head_name(self, column: int) -> str:
         """`layer 3, head 0`, both counted from 0 as everywhere."""
         layer, head = divmod(column, self.spec.backbone.heads)
@@ -104,6 +111,12 @@ class Findings:
             told.append(
                 f"Only one {self.folds.kind} has {', '.join(lonely)}: no probe can know it there, "
                 f"and it counts as missed."
+            )
+        best = max(item.scores.miou for item in self.outcomes if item.recipe != COMMONEST)
+        if best <= self.chance.scores.miou:
+            told.append(
+                "No feature set reaches the mIoU of always naming the commonest class: these "
+                f"{self.folds.kind}s have too little land cover in common to compare feature sets by."
             )
         return told
 

@@ -13,7 +13,7 @@ from sardino_core.analysis.probe.features import HEADS, RANDOM, SCORES, Tables
 from sardino_core.analysis.probe.folds import Folds
 from sardino_core.analysis.probe.probes import KINDS, Prober
 from sardino_core.analysis.probe.samples import Samples
-from sardino_core.analysis.probe.scores import binned_information, confusion, mean_iou
+from sardino_core.analysis.probe.scores import binned_information, confusion, information_within, mean_iou
 
 Array = NDArray[np.float64]  # (L, H)
 VARIANTS = (HEADS, SCORES)
@@ -23,7 +23,8 @@ VARIANTS = (HEADS, SCORES)
 class HeadTable:
     """All (L, H), by layer and head."""
 
-    information: Mapping[str, Array]  # nats, by variant, and of random weights; see `binned_information`
+    information: Mapping[str, Array]  # nats within places, by variant and of random weights: `information_within`
+    pooled: Array  # nats of the attention over all places together: `binned_information`
     miou: Mapping[tuple[str, str], Array]  # held out, by variant and probe, of quick one-column probes
     statistics: Mapping[str, Array]  # as `models.attention_statistics` names them
     tokens: int  # patches in a window
@@ -41,19 +42,22 @@ class HeadTable:
 def head_scores(
     samples: Samples, tables: Tables, folds: Folds, config: ProbeConfig, shape: tuple[int, int],
     report: Callable[[float, str], None],
-) -> tuple[dict[str, Array], dict[tuple[str, str], Array]]:  # fmt: skip
+) -> tuple[dict[str, Array], Array, dict[tuple[str, str], Array]]:  # fmt: skip
     """Mutual information and held-out mIoU of each head; nothing is chosen here, so that no choice can flatter."""
     prober = Prober(config, len(samples.classes))
+    own = samples.label, samples.place, config.bins
     information = {
-        name: np.array([binned_information(column, samples.label, config.bins) for column in tables[name].T])
+        name: np.array([information_within(column, *own) for column in tables[name].T])
         for name in (*VARIANTS, RANDOM + HEADS)
     }
+    pooled = np.array([binned_information(column, samples.label, config.bins) for column in tables[HEADS].T])
     miou = {}
     for done, (name, probe) in enumerate([(name, probe) for name in VARIANTS for probe in KINDS]):
         report(done / 4, f"each head by itself, {probe}")
         miou[name, probe] = np.array([_held_out(column, samples, folds, prober, probe) for column in tables[name].T])
     return (
         {name: values.reshape(shape) for name, values in information.items()},
+        pooled.reshape(shape),
         {key: values.reshape(shape) for key, values in miou.items()},
     )
 

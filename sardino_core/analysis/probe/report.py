@@ -11,7 +11,7 @@ import numpy as np
 import sardino_core
 from sardino_core.analysis.matrix_table import csv_text
 from sardino_core.analysis.probe import figures, tables
-from sardino_core.analysis.probe.compare import FREE, Outcome
+from sardino_core.analysis.probe.compare import FREE, Difference, Outcome
 from sardino_core.analysis.probe.features import HEADS, RANDOM, RECIPES, Looks
 from sardino_core.analysis.probe.findings import Findings, chosen_heads
 from sardino_core.analysis.probe.method import METHOD
@@ -79,17 +79,11 @@ def _in_short(page: Page, findings: Findings) -> None:
     page.heading("In short")
     for line in findings.summary():
         page.text(line[0].upper() + line[1:] + ".")
-    sure: list[str] = []
-    open_: list[str] = []
-    for item in findings.differences:
-        if item.dims == FREE and math.isfinite(item.low):
-            text = (
-                f"{item.first} − {item.second}, {item.probe}: {item.value:+.3f} ({item.low:+.3f} to {item.high:+.3f})"
-            )
-            (sure if item.low > 0 or item.high < 0 else open_).append(text)
+    compared = [item for item in findings.differences if item.dims == FREE and math.isfinite(item.low)]
+    sure = sum(item.low > 0 or item.high < 0 for item in compared)
     page.text(
-        f"Of {len(sure) + len(open_)} paired comparisons at full size the interval leaves out 0 in {len(sure)}: "
-        f"{'; '.join(sure) or 'none'}. With so many comparisons one in twenty would do so by chance."
+        f"Of {len(compared)} paired comparisons at full size the interval leaves out 0 in {sure}; one in twenty would "
+        f"do so by chance. They are listed under What adds what."
     )
 
 
@@ -140,6 +134,20 @@ def _differences(page: Page, findings: Findings, pictures: dict[str, bytes]) -> 
         f"Paired differences of mIoU: same patches, same probe, same draws of {findings.folds.kind}s. Right of 0 the "
         f"first set knows more. All sizes are in differences.csv.",
     )
+    found = {(item.first, item.second, item.probe): item for item in findings.differences if item.dims == FREE}
+    rows: list[list[Cell | str]] = []
+    for first, second in dict.fromkeys((first, second) for first, second, _ in found):
+        rows.append([f"{first} − {second}", *(_difference_cell(found[first, second, probe]) for probe in KINDS)])
+    page.table(
+        ["mIoU of first less second", *(f"{probe} probe" for probe in KINDS)],
+        rows,
+        "With all dimensions; blue: more, red: less, where the 95 % interval leaves out 0.",
+    )
+
+
+def _difference_cell(item: Difference) -> Cell:
+    text = f"{item.value:+.3f} ({item.low:+.3f} to {item.high:+.3f})"
+    return Cell(text, shade=0.35 * (item.low > 0 or item.high < 0), wrong=item.high < 0)
 
 
 def _classes(page: Page, findings: Findings) -> None:
@@ -161,16 +169,16 @@ def _heads(page: Page, findings: Findings, pictures: dict[str, bytes], shown: Se
     page.picture(
         pictures["attention"],
         "Every head by itself; layers and heads are counted from 0. Information is that of one head's attention "
-        f"(in {findings.config.bins} bins of equal count) and the class. An entropy of 1 means that the class token "
-        f"attends to all patches alike. Distance is from a patch to those that it attends to; to all alike "
+        f"(in {findings.config.bins} bins of equal count) and the class within places. An entropy of 1 means that the "
+        f"class token attends to all patches alike. Distance is from a patch to those that it attends to; to all alike "
         f"it is {heads.uniform_distance * heads.patch_px:.0f} pixels.",
     )
     control = heads.information[RANDOM + HEADS]
     page.text(
-        f"The most telling head holds {heads.information[HEADS].max():.2f} nats of the "
-        f"{class_entropy(findings.samples.label):.2f} that there are to know; with random weights the heads hold "
-        f"{control.mean():.2f} on average and {control.max():.2f} at most: "
-        f"even untrained attention varies with the backscatter."
+        f"Within places the most telling head holds {heads.information[HEADS].max():.2f} of "
+        f"{findings.entropy_within:.2f} nats; with random weights the heads hold {control.mean():.2f} on average and "
+        f"{control.max():.2f} at most: even untrained attention varies with the backscatter. Over all places together a head may tell more, up to "
+        f"{heads.pooled.max():.2f} of {class_entropy(findings.samples.label):.2f} nats here, but by telling the place."
     )
     for recipe in ("best head", "best head, before softmax"):
         told = [f"{probe} probe: {', '.join(names)}" for probe, names in chosen_heads(findings, recipe)]
@@ -192,21 +200,23 @@ def _head_list(page: Page, findings: Findings) -> None:
     for column in order:
         at = np.unravel_index(column, information.shape)
         distance = heads.statistics["distance"][at]
-        metres = distance * heads.patch_m
+        metres = float(distance * heads.patch_m)
         rows.append(
             [
                 findings.head_name(int(column)),
-                Cell(f"{information[at]:.3f}", shade=float(information[at] / information.max())),
+                Cell(f"{information[at]:.3f}", shade=float(information[at] / (information.max() or 1))),
+                f"{heads.pooled[at]:.3f}",
                 *(f"{heads.miou[HEADS, probe][at]:.3f}" for probe in KINDS),
                 f"{heads.statistics['entropy'][at]:.2f}",
                 f"{heads.relative_entropy[at]:.2f}",
                 f"{heads.statistics['share of prefix tokens'][at]:.2f}",
                 f"{distance * heads.patch_px:.0f}",
-                number(round(float(metres))) if math.isfinite(metres) else "–",
+                number(round(metres)) if math.isfinite(metres) else "–",
             ]
         )
-    header = ["head", "information (nats)", "mIoU, linear", "mIoU, forest", "entropy (nats)", "over log N",
-              "to class token and registers", "distance (pixels)", "distance (m)"]  # fmt: skip
+    header = ["head", "information within places (nats)", "over all places", "mIoU, linear", "mIoU, forest",
+              "entropy (nats)", "over log N", "to class token and registers", "distance (pixels)",
+              "distance (m)"]  # fmt: skip
     page.table(header, rows, f"The {len(rows)} heads with the most information; all are in heads.csv.")
 
 

@@ -39,9 +39,10 @@ def head_rows(findings: Findings) -> Rows:
     heads, folds = findings.heads, len(findings.folds.splits)
     miou = [f"miou_{name}_{probe}" for name in ("softmax", "before_softmax") for probe in KINDS]
     rows: Rows = [
-        ["layer", "head", "information_nats", "information_random_weights_nats", *miou, "entropy_nats",
-         "entropy_over_log_n", "share_of_prefix_tokens", "distance_px", "distance_m", f"chosen_linear_of_{folds}",
-         f"chosen_forest_of_{folds}"]
+        ["layer", "head", "information_within_places_nats", "information_all_places_nats",
+         "information_before_softmax_within_places_nats", "information_random_weights_within_places_nats", *miou,
+         "entropy_nats", "entropy_over_log_n", "share_of_prefix_tokens", "distance_px", "distance_m",
+         f"chosen_linear_of_{folds}", f"chosen_forest_of_{folds}"]
     ]  # fmt: skip
     layers, count = heads.relative_entropy.shape
     picks = [findings.outcome("best head", FREE, probe) for probe in KINDS]
@@ -51,6 +52,8 @@ def head_rows(findings: Findings) -> Rows:
             distance = heads.statistics["distance"][at]
             numbers = [
                 heads.information[HEADS][at],
+                heads.pooled[at],
+                heads.information[SCORES][at],
                 heads.information[RANDOM + HEADS][at],
                 *(heads.miou[name, probe][at] for name in (HEADS, SCORES) for probe in KINDS),
                 heads.statistics["entropy"][at],

@@ -13,6 +13,7 @@ from sardino_core.analysis.probe.scores import (
     bootstrap_draws,
     class_entropy,
     confusion,
+    information_within,
     interval,
     mean_iou,
     mutual_information,
@@ -106,3 +107,16 @@ def test_paired_differences_are_surer_than_the_scores_themselves():
     low, high = interval(one - other)
     assert high - low < width / 3
     assert low > 0
+
+
+def test_within_places_a_number_that_tells_the_place_alone_tells_nothing():
+    """Two places with one class each to three quarters: knowing the place is knowing the class, and no more."""
+    rng = np.random.default_rng(0)
+    place = np.arange(6000) % 2
+    label = np.where(rng.random(6000) < 0.75, place, 1 - place)
+    brightness = place + rng.random(6000) / 2
+    assert binned_information(brightness, label, 16) > 0.1
+    assert information_within(brightness, label, place, 16) < 0.003
+    texture = label + 10 * place + rng.random(6000) / 2
+    expected = np.mean([class_entropy(label[place == number]) for number in (0, 1)])
+    assert information_within(texture, label, place, 16) == pytest.approx(expected, abs=0.03)
