@@ -16,11 +16,11 @@ class ProbeConfig:
     agree: float = 0.75  # of a patch's labelled pixels have its class, or the patch is left out as mixed
     labelled: float = 0.5  # of its pixels have a label, or it is left out
     windows: int = 400  # read and looked at, as many of every raster: bounds memory and the backbone's time
-    patches: int = 6000  # of these windows, drawn by place and class: bounds the probes' time
+    patches: int = 4000  # of these windows, drawn by place and class: bounds the probes' time
     folds: int = 8  # up to so many places each is left out in turn; more are left out in so many groups
     inner_folds: int = 3  # within a training fold, for choosing heads and the regularisation
     dims: tuple[int, ...] = (8, 32)  # sizes to which PCA brings the feature sets, beside their own
-    trees: int = 60
+    trees: int = 50
     balance: bool = True  # every class weighs the same in fitting: mIoU and F1 do not care how common a class is
     bins: int = 16  # of equal count, for the mutual information of one head's attention
     bootstrap: int = 2000  # draws of places for the intervals

@@ -177,8 +177,9 @@ def _heads(page: Page, findings: Findings, pictures: dict[str, bytes], shown: Se
     page.text(
         f"Within places the most telling head holds {heads.information[HEADS].max():.2f} of "
         f"{findings.entropy_within:.2f} nats; with random weights the heads hold {control.mean():.2f} on average and "
-        f"{control.max():.2f} at most: even untrained attention varies with the backscatter. Over all places together a head may tell more, up to "
-        f"{heads.pooled.max():.2f} of {class_entropy(findings.samples.label):.2f} nats here, but by telling the place."
+        f"{control.max():.2f} at most: even untrained attention varies with the backscatter. Over all places together "
+        f"a head tells up to {heads.pooled.max():.2f} of {class_entropy(findings.samples.label):.2f} nats, in part by "
+        f"telling the place."
     )
     for recipe in ("best head", "best head, before softmax"):
         told = [f"{probe} probe: {', '.join(names)}" for probe, names in chosen_heads(findings, recipe)]
