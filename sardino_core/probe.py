@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,6 +42,7 @@ from sardino_core.training.windows.ground import places_of
 from sardino_core.training.windows.labelled_patches import LabelledWindow, labelled_windows
 from sardino_core.training.windows.sources import LabelledScene, SceneStore
 
+_STRAIGHT = 1e-6  # rotation between two grids that is none
 _STATISTICS_WINDOWS = 64  # whose whole attention is computed, for entropy and distance
 
 
@@ -48,27 +50,32 @@ def probe(job: ProbeJob, listener: Listener | None = None) -> Result:
     """Write the report, its tables and figures into the folder `job.output`. Raises SardinoError."""
     listener = listener or Listener()
     path = resolve_model(job.model)
-    spec = read_spec(path)
-    config, reading = settings_of(job, spec)
-    make_folder(Path(job.output))
+    config, reading = settings_of(job, read_spec(path))
+    with _folder(Path(job.output)) as folder:
+        trained = Inspector(build(read_spec(path), load_weights(path)))
+        findings = _find(job.model if job.model == "starter" else path.stem, trained, config, reading, listener)
+        listener.progress(0.95, "writing the report")
+        outputs = write_report(findings, trained, folder)
+    return Result(outputs, findings.values())
+
+
+def _find(name: str, trained: Inspector, config: ProbeConfig, reading: FinetuneConfig, listener: Listener) -> Findings:
+    """From rasters to everything that is found."""
+    spec = trained.spec
     with SceneStore(reading) as store:
-        rule = config.agree, config.labelled, config.windows
-        found = labelled_windows(store, reading, *rule, listener)
-        warnings = list(store.warnings)
+        found = labelled_windows(store, reading, config.agree, config.labelled, config.windows, listener)
+        warnings = tuple(store.warnings)
     windows, places = _arrange(found, config, spec)
     samples = draw_samples(windows, reading.classes, config.patches, config.seed)
-    trained = Inspector(build(spec, load_weights(path)))
+    folds = outer_folds(samples, config.folds, config.seed)
     untrained = Inspector(random_network(spec, config.seed))
     tables = gather(samples, windows, trained, untrained, _within(listener, 0.1, 0.25))
-    folds = outer_folds(samples, config.folds, config.seed)
-    outcomes = compare(samples, tables, folds, config, _within(listener, 0.25, 0.8))
+    outcomes = compare(samples, tables, folds, config, _within(listener, 0.25, 0.85))
     shape = spec.backbone.depth, spec.backbone.heads
-    scored = head_scores(samples, tables, folds, config, shape, _within(listener, 0.8, 0.95))
-    heads = _head_table(scored, trained, windows, found, spec, config)
+    scored = head_scores(samples, tables, folds, config, shape, _within(listener, 0.85, 0.95))
     draws = bootstrap_draws(folds.count, config.bootstrap, config.seed)
-    listener.progress(0.95, "writing the report")
-    findings = Findings(
-        model=path.stem if job.model != "starter" else job.model,
+    return Findings(
+        model=name,
         spec=spec,
         config=config,
         samples=samples,
@@ -79,11 +86,23 @@ def probe(job: ProbeJob, listener: Listener | None = None) -> Result:
         outcomes=tuple(outcomes),
         differences=tuple(differences(outcomes, draws)),
         draws=draws,
-        heads=heads,
-        warnings=tuple(warnings),
+        heads=_head_table(scored, trained, windows, found, config),
+        warnings=warnings,
     )
-    outputs = write_report(findings, trained, Path(job.output))
-    return Result(outputs, findings.values())
+
+
+@contextmanager
+def _folder(folder: Path) -> Iterator[Path]:
+    """The output folder, made before anything is computed, and taken away again if a failure leaves it empty."""
+    existed = folder.exists()
+    make_folder(folder)
+    try:
+        yield folder
+    except BaseException:
+        if not existed:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
 
 
 def settings_of(job: ProbeJob, spec: ModelSpec) -> tuple[ProbeConfig, FinetuneConfig]:
@@ -144,13 +163,13 @@ def _arrange(
 
 
 def _centres(window: LabelledWindow, first: LabelledScene) -> tuple[np.ndarray, np.ndarray]:
-    """Rows (n,) and columns (n,) of the patches' centres on the grid of its place's first raster, where CRSs agree."""
+    """Rows (n,) and columns (n,) of the patches' centres, on the grid of its place's first raster if both are alike."""
     steps = (np.arange(len(window.classes)) + 0.5) * window.cell_px
     rows, cols = window.row + steps, window.col + steps
     own = window.scene.grid
-    if own.crs == first.grid.crs:
-        shift = ~first.grid.transform @ own.transform
-        cols, rows = shift.a * cols + shift.b * rows + shift.c, shift.d * cols + shift.e * rows + shift.f
+    shift = ~first.grid.transform @ own.transform
+    if own.crs == first.grid.crs and abs(shift.b) + abs(shift.d) < _STRAIGHT:
+        cols, rows = shift.a * cols + shift.c, shift.e * rows + shift.f
     return np.maximum(rows, 0).astype(np.int64), np.maximum(cols, 0).astype(np.int64)
 
 
@@ -173,11 +192,11 @@ def _head_table(
     network: Inspector,
     windows: Windows,
     found: Sequence[LabelledWindow],
-    spec: ModelSpec,
     config: ProbeConfig,
 ) -> HeadTable:
     """Scores, and statistics of the attention in windows spread over all that were read."""
     order = np.random.default_rng([config.seed, 4]).permutation(len(windows.place))[:_STATISTICS_WINDOWS]
+    spec = network.spec
     statistics = network.statistics(network_windows(windows, np.sort(order), spec))
     patch_m = [window.cell_px * (window.scene.grid.spacing_m or np.nan) for window in found]
     return HeadTable(
