@@ -52,7 +52,7 @@ def sets_figure(findings: Findings) -> bytes:
     axes[0].set_ylim(len(RECIPES) - 0.5, -0.5)
     axes[0].set_xlim(left=0)
     marks = [Patch(color=shade, label=size_name(dims)) for shade, dims in zip(_SHADES, sizes, strict=False)]
-    axes[-1].legend(handles=marks, loc="lower right", fontsize=8, framealpha=0.9)
+    figure.legend(handles=marks, loc="outside lower center", ncols=len(marks), fontsize=8, frameon=False)
     return _png(figure)
 
 
@@ -80,7 +80,7 @@ def differences_figure(findings: Findings) -> bytes:
     axes[0].set_yticks(range(len(pairs)), [f"{first}  −  {second}" for first, second in pairs])
     axes[0].set_ylim(len(pairs) - 0.5, -0.5)
     marks = [Patch(color=_SHADES[findings.sizes.index(dims)], label=size_name(dims)) for dims in sizes]
-    axes[-1].legend(handles=marks, loc="best", fontsize=8, framealpha=0.9)
+    figure.legend(handles=marks, loc="outside lower center", ncols=len(marks), fontsize=8, frameon=False)
     return _png(figure)
 
 

@@ -5,8 +5,8 @@ METHOD = (
     " pixels. Mixed patches are left out, so that the figures are about the inside of land covers, not about "
     "borders.",
     "Folds. The patches of a place (rasters of the same or neighbouring ground) are held out together. Whatever is "
-    "fitted or chosen - scaling, components, the best head, the penalty - is fitted and chosen inside the training "
-    "fold, the latter two by splits between its places.",
+    "fitted or chosen - scaling, components, the best head, the penalty, the leaves - is fitted and chosen inside the "
+    "training fold, the latter three by splits between its places.",
     "Probes. Multinomial logistic regression on standardised features, and a random forest; every class weighs the "
     "same in fitting unless `balance` is off. Where one head is tried after the other, a tree stands for the forest.",
     "Attention is that of the class token to each patch, renormalised over the patches and times their number (1: "

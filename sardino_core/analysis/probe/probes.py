@@ -24,12 +24,19 @@ from sardino_core.analysis.probe.scores import confusion, mean_iou
 Array = NDArray[np.float32]
 Ints = NDArray[np.int64]
 KINDS = ("linear", "forest")
-_C = (0.001, 0.03, 1.0)  # inverse strength of the L2 penalty on standardised features
+_LOOSEST = 1.0
+_STRENGTHS = (1e-4, 1e-3, 0.03, _LOOSEST)  # inverse, of the L2 penalty on standardised features
+_COARSEST = 1 / 64
+_LEAVES = (
+    0.0,
+    _COARSEST,
+)  # smallest share of the patches in a leaf: with few or noisy columns larger leaves carry over
+_LEAF = 3  # patches at least: labels are noisy
 _ITERATIONS = 300
 _TOLERANCE = 1e-3
-_LEAF = 3  # patches at least: labels are noisy
+_TRIAL_TREES = 8  # where leaves are chosen
 _QUICK_PATCHES = 3000
-_QUICK_LEAVES = 64  # at most
+Predict = Callable[[Array, Ints, Array], Ints]  # from x (n, D), its classes and z (m, D) to the classes of z
 
 
 @dataclass(frozen=True)
@@ -40,26 +47,30 @@ class Prober:
     classes: int
 
     def predict(self, kind: str, x: Array, label: Ints, inner: Sequence[Split], z: Array) -> Ints:
-        """The classes of z (m, D), by a probe fitted on x (n, D); the penalty is chosen on the inner splits of x."""
+        """The classes of z (m, D), by a probe fitted on x (n, D).
+
+        How smooth it is, by its penalty or its leaves, is chosen on the inner splits of x.
+        """
         if kind == "forest":
-            return self._forest(x, label, z, self.config.trees)
-        strength = _C[0] if len(np.unique(label)) < 2 else self._strength(x, label, inner)
-        return self._linear(x, label, z, strength)
+            leaves = [self._with_leaf(share, _TRIAL_TREES) for share in _LEAVES]
+            return self._with_leaf(_LEAVES[self._best(leaves, x, label, inner)], self.config.trees)(x, label, z)
+        strengths = [self._with_strength(value) for value in _STRENGTHS]
+        return strengths[self._best(strengths, x, label, inner)](x, label, z)
 
     def quick(self, kind: str, x: Array, label: Ints, z: Array) -> Ints:
         """The same for a single column, by a smaller probe: there are a hundred heads to try.
 
-        Of one column a forest is little more than one tree with leaves so large that none follows a single patch.
+        Of one column a forest is little more than one tree with large leaves.
         """
         if len(x) > _QUICK_PATCHES:
             chosen = np.random.default_rng([self.config.seed, 3]).choice(len(x), _QUICK_PATCHES, replace=False)
             x, label = x[chosen], label[chosen]
         if kind == "forest":
-            weight, leaf = "balanced" if self.config.balance else None, max(_LEAF, len(x) // _QUICK_LEAVES)
+            weight, leaf = "balanced" if self.config.balance else None, _leaf(_COARSEST, len(x))
             tree = DecisionTreeClassifier(min_samples_leaf=leaf, class_weight=weight, random_state=self.config.seed)
             found: Ints = tree.fit(x, label).predict(z)
             return found
-        return self._linear(x, label, z, _C[-1])
+        return self._linear(x, label, z, _LOOSEST)
 
     def best_column(self, kind: str, x: Array, label: Ints, inner: Sequence[Split]) -> int:
         """The column of x (n, D) that by itself gives the highest mIoU over the inner splits; the first of equals."""
@@ -67,19 +78,20 @@ class Prober:
         def predict(x: Array, label: Ints, z: Array) -> Ints:
             return self.quick(kind, x, label, z)
 
-        found = [self._inner_score(predict, x[:, [index]], label, inner) for index in range(x.shape[1])]
-        return int(np.argmax(found))
+        columns = range(x.shape[1])
+        return int(np.argmax([self._inner_score(predict, x[:, [index]], label, inner) for index in columns]))
 
-    def _strength(self, x: Array, label: Ints, inner: Sequence[Split]) -> float:
-        def with_strength(value: float) -> Callable[[Array, Ints, Array], Ints]:
-            return lambda x, label, z: self._linear(x, label, z, value)
+    def _with_strength(self, value: float) -> Predict:
+        return lambda x, label, z: self._linear(x, label, z, value)
 
-        found = [self._inner_score(with_strength(value), x, label, inner) for value in _C]
-        return _C[int(np.argmax(found))]
+    def _with_leaf(self, share: float, trees: int) -> Predict:
+        return lambda x, label, z: self._forest(x, label, z, share, trees)
 
-    def _inner_score(
-        self, predict: Callable[[Array, Ints, Array], Ints], x: Array, label: Ints, inner: Sequence[Split]
-    ) -> float:
+    def _best(self, probes: Sequence[Predict], x: Array, label: Ints, inner: Sequence[Split]) -> int:
+        """The one with the highest inner score; the first, which is the smoothest or the usual one, of equals."""
+        return int(np.argmax([self._inner_score(probe, x, label, inner) for probe in probes]))
+
+    def _inner_score(self, predict: Predict, x: Array, label: Ints, inner: Sequence[Split]) -> float:
         """mIoU of one confusion matrix over all inner splits."""
         total = np.zeros((self.classes, self.classes), np.int64)
         for fit, scored in inner:
@@ -97,15 +109,23 @@ class Prober:
             found: Ints = model.fit(x, label).predict(z)
         return found
 
-    def _forest(self, x: Array, label: Ints, z: Array, trees: int) -> Ints:
-        weight = "balanced_subsample" if self.config.balance else None
+    def _forest(self, x: Array, label: Ints, z: Array, share: float, trees: int) -> Ints:
         model = RandomForestClassifier(
-            trees, min_samples_leaf=_LEAF, class_weight=weight, random_state=self.config.seed, n_jobs=self.config.jobs
+            trees,
+            min_samples_leaf=_leaf(share, len(x)),
+            class_weight="balanced_subsample" if self.config.balance else None,
+            random_state=self.config.seed,
+            n_jobs=self.config.jobs,
         )
         model.fit(x, label)
         model.n_jobs = 1  # threads add up votes in any order, and ties would depend on it
         found: Ints = model.predict(z)
         return found
+
+
+def _leaf(share: float, patches: int) -> int:
+    """Patches in a leaf at least."""
+    return max(_LEAF, int(share * patches))
 
 
 def standardised(x: Array, z: Array) -> tuple[Array, Array]:
