@@ -22,7 +22,7 @@ from tests.models.networks import lively_network
 from tests.training.rasters import BACKBONE, CLASSES, INPUTS, write
 
 SPEC = ModelSpec("tiny", "segmentation", 32, BACKBONE, INPUTS, "linear", CLASSES)
-QUICK = ["trees=3", "bootstrap=100", "patches=200", "windows=24"]
+QUICK = ["trees=3", "bootstrap=100", "patches=200", "windows=24", "folds=3", "dims=[3]"]
 MEAN_DB = {80: -20.0, 10: -9.0, 30: -13.0}
 
 
@@ -127,7 +127,7 @@ def test_the_same_seed_gives_the_same_report_and_another_one_another(model, plac
 
 def test_a_single_place_is_split_by_blocks_and_no_claim_is_made(model, tmp_path, capsys):
     place(tmp_path, 7)
-    assert probe(model, tmp_path, tmp_path / "out", "dims=[]") == 0
+    assert probe(model, tmp_path, tmp_path / "out") == 0
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "All labels lie in one place" in page
     assert "nothing about other places" in page
@@ -141,7 +141,7 @@ def test_two_dates_of_one_place_are_one_place(model, tmp_path, capsys):
         place(tmp_path / "second", number)
     arguments = ["--images", tmp_path / "*/p*/scene.tif", "--labels", tmp_path / "*/p*/labels.tif", "--json"]
     out = tmp_path / "out"
-    assert main(["probe", "--model", str(model), *map(str, arguments), "--out", str(out), *QUICK, "dims=[]"]) == 0
+    assert main(["probe", "--model", str(model), *map(str, arguments), "--out", str(out), *QUICK]) == 0
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert result["values"]["places"] == 2
     assert result["values"]["split_by"] == "place"
@@ -151,7 +151,7 @@ def test_a_place_that_the_model_was_trained_on_is_named(places, tmp_path):
     spec = ModelSpec("tiny", "segmentation", 32, BACKBONE, INPUTS, "linear", CLASSES,
                      provenance=ProvenanceSpec(data=("images, 2 scenes: p1/scene.tif, other/scene.tif",)))  # fmt: skip
     model = save_model(tmp_path / "known.safetensors", spec, lively_network(spec).state_dict(), "float32")
-    assert probe(model, places, tmp_path / "out", "dims=[]") == 0
+    assert probe(model, places, tmp_path / "out") == 0
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "trained on 1 of 3 places" in page
     assert "p1/scene.tif (trained on)" in page
@@ -190,7 +190,7 @@ def test_a_pretrained_model_needs_classes(places, tmp_path, capsys):
     model = save_model(tmp_path / "backbone.safetensors", spec, lively_network(spec).state_dict(), "float32")
     assert probe(model, places, tmp_path / "out") == 1
     assert "no classes" in capsys.readouterr().err
-    assert probe(model, places, tmp_path / "out", "--config", "finetune-tiny", "dims=[]") == 0
+    assert probe(model, places, tmp_path / "out", "--config", "finetune-tiny") == 0
     assert "low vegetation" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
