@@ -222,16 +222,22 @@ def _discriminants(
     axis: Axes, pair: tuple[NDArray[Any], NDArray[Any]], label: NDArray[np.int64], held: NDArray[np.int64],
     colours: Sequence[str],
 ) -> None:  # fmt: skip
-    """Fitted on one half of the places, shown on the other: on their own half any labels would separate."""
-    x, z = pair
-    names = ["discriminant 1", "discriminant 2"]
-    if len(np.unique(label)) < 3 or len(z) == 0:
-        axis.set_title("discriminants need three classes in half of the places", fontsize=9)
+    """Fitted on one half of the places, shown on the other: on their own half any labels would separate.
+
+    Two classes have one discriminant; the second axis is then the largest variance.
+    """
+    (x, z), kinds = pair, len(np.unique(label))
+    if kinds < 2:
+        axis.set_axis_off()
+        axis.set_title("one half shows a single class: no discriminants", fontsize=9)
         return
-    model = LinearDiscriminantAnalysis(solver="eigen", shrinkage="auto", n_components=2).fit(x, label)
-    points = model.transform(z)
+    model = LinearDiscriminantAnalysis(solver="eigen", shrinkage="auto", n_components=min(2, kinds - 1)).fit(x, label)
+    points, names = model.transform(z), ["discriminant 1", "discriminant 2"]
+    if kinds == 2:
+        points = np.hstack([points, PCA(1, random_state=0).fit(x).transform(z)])
+        names[1] = "component 1"
     shown = np.random.default_rng(0).permutation(len(points))[:_DOTS]
-    _scatter(axis, points[shown], held[shown], colours, "discriminants of half of the places, on the others", names)
+    _scatter(axis, points[shown], held[shown], colours, "discriminants of one half, on the other half", names)
 
 
 def _place_colours(count: int) -> list[str]:
