@@ -26,6 +26,7 @@ from sardino_core.contract.jobs import (
     MergeClassesJob,
     PreflightJob,
     PretrainJob,
+    ProbeJob,
     RunOptions,
     SamplePointsJob,
     SceneOptions,
@@ -196,6 +197,19 @@ def _evaluate(arguments: Namespace, voice: Voice) -> None:
     voice.result(result, _training_lines(result))
 
 
+def _probe(arguments: Namespace, voice: Voice) -> None:
+    job = ProbeJob(
+        arguments.out,
+        arguments.model,
+        tuple(arguments.images),
+        tuple(arguments.labels),
+        arguments.config,
+        arguments.overrides,
+    )
+    result = run_job(job, voice)
+    voice.result(result, [*result.values["summary"], *result.outputs.values()])
+
+
 def _model(arguments: Namespace, voice: Voice) -> None:
     {"info": _model_info, "import": _model_import}[arguments.action](arguments, voice)
 
@@ -256,6 +270,7 @@ _COMMANDS: dict[str, Callable[[Namespace, Voice], None]] = {
     "pretrain": _pretrain,
     "finetune": _finetune,
     "evaluate": _evaluate,
+    "probe": _probe,
     "model": _model,
     "check": _check,
 }

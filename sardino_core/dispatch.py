@@ -19,6 +19,7 @@ from sardino_core.contract.jobs import (
     MergeClassesJob,
     PreflightJob,
     PretrainJob,
+    ProbeJob,
     SamplePointsJob,
     SegmentJob,
     SimulateJob,
@@ -123,6 +124,18 @@ def _evaluate(job: EvaluateJob, listener: Listener) -> Result:
     return evaluate(job.model, config, job.output, listener, all_labels=not job.held_out)
 
 
+def _probe(job: ProbeJob, listener: Listener) -> Result:
+    from sardino_core.environment import require_packages
+    from sardino_core.models.model_file import resolve_model
+
+    resolve_model(job.model)  # before torch is paid for
+    require_packages("probe", "torch", ("torch", "timm"))
+    require_packages("probe", "explore", ("sklearn", "matplotlib"))
+    from sardino_core.probe import probe
+
+    return probe(job, listener)
+
+
 def _preflight(job: PreflightJob, listener: Listener) -> Result:
     from sardino_core.preflight import preflight
 
@@ -155,6 +168,7 @@ _RUN: dict[type, Callable[[Any, Listener], Result]] = {
     PretrainJob: _pretrain,
     FinetuneJob: _finetune,
     EvaluateJob: _evaluate,
+    ProbeJob: _probe,
     PreflightJob: _preflight,
     SamplePointsJob: _samplepoints,
     AccuracyJob: _accuracy,

@@ -8,8 +8,10 @@ import os
 import platform
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from sardino_core.contract.errors import DependencyMissing
 from sardino_core.contract.findings import Finding
 
 _TRAINING = ("timm", "torchvision", "onnx", "onnxscript", "yaml", "tensorboard")
@@ -32,6 +34,16 @@ def findings() -> list[Finding]:
         _disk(),
         _starter(),
     ]
+
+
+def require_packages(command: str, extra: str, packages: Sequence[str]) -> None:
+    """Raises DependencyMissing, naming the extra that holds the missing package; imports nothing."""
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
+    if missing:
+        raise DependencyMissing(
+            f"`sardino {command}` needs {' and '.join(missing)}, not in this Python environment.",
+            f"Install the extra `sardino[{extra}]`.",
+        )
 
 
 def _python() -> Finding:

@@ -1,4 +1,4 @@
-"""The grammar of `pretrain`, `finetune` and `evaluate`, shared by `sardino` and scripts/train.py."""
+"""The grammar of `pretrain`, `finetune`, `evaluate` and `probe`, shared by `sardino` and scripts/train.py."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ EXAMPLES = """\
   sardino finetune --config finetune-tiny --images place/scene.tif --labels place/labels.tif \\
       --init backbone/model.safetensors --out run optimiser.steps=200
   sardino evaluate --model run/model.safetensors --images place/scene.tif --labels place/labels.tif --out scores
+  sardino probe --model starter --config finetune-tiny --images 'place_*/scene.tif' --labels 'place_*/labels.tif' \\
+      --out probe
 """
 
 
@@ -48,7 +50,18 @@ def add_evaluate(commands) -> ArgumentParser:  # type: ignore[no-untyped-def]
     return parser
 
 
-COMMANDS = {"pretrain": add_pretrain, "finetune": add_finetune, "evaluate": add_evaluate}
+def add_probe(commands) -> ArgumentParser:  # type: ignore[no-untyped-def]
+    """`probe`, added likewise."""
+    parser = _command(commands, "probe", "land cover in attention heads, tokens and backscatter: a report")
+    _labels(parser)
+    parser.add_argument("--model", required=True, metavar="M", help="a model file, or `starter`")
+    parser.add_argument(
+        "--config", help="for its classes, label mapping and sources; default: labels are the model's class values"
+    )
+    return parser
+
+
+COMMANDS = {"pretrain": add_pretrain, "finetune": add_finetune, "evaluate": add_evaluate, "probe": add_probe}
 
 
 def split_overrides(argv: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:

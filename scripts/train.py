@@ -1,4 +1,4 @@
-"""Train and evaluate models: `sardino pretrain`, `finetune` and `evaluate`, without installing, and with torchrun.
+"""Train and judge models: `sardino pretrain`, `finetune`, `evaluate`, `probe`, without installing and with torchrun.
 
 python scripts/train.py pretrain --config pretrain-tiny --images 'scenes/*.tif' --out backbone
 torchrun --nproc-per-node 4 scripts/train.py pretrain --config pretrain-small --images 'scenes/*.tif' --out backbone

@@ -5,6 +5,7 @@ Every text is escaped here: names of classes and files may come from strangers.
 
 from __future__ import annotations
 
+import base64
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +22,8 @@ thead th { white-space: normal; border-bottom: 2px solid #9aa7b2; font-weight: 6
 table.facts td { white-space: normal; text-align: left; vertical-align: top }
 .warning { background: #fff4d6; border-left: 4px solid #e0a100; padding: .5em .8em }
 .note { color: #56646f } .swatch { display: inline-block; width: .8em; height: .8em; margin-right: .45em;
-border: 1px solid #0003; vertical-align: -1px } svg { display: block; margin: .6em 0; max-width: 100%; height: auto }
+border: 1px solid #0003; vertical-align: -1px } figure { margin: .8em 0 } figcaption { color: #56646f }
+img { max-width: 100%; height: auto } svg { display: block; margin: .6em 0; max-width: 100%; height: auto }
 """
 
 
@@ -86,6 +88,15 @@ class Page:
     def chart(self, bars: Sequence[Bar], unit: str, caption: str) -> None:
         """Horizontal bars on one scale from 0."""
         self._parts.append(f'<p class="note">{escape(caption)}</p>' + _svg(bars, unit))
+
+    def picture(self, png: bytes, text: str) -> None:
+        """A PNG inside the page, at half its pixels for sharp screens; `text` stands below it, and for it."""
+        source = f"data:image/png;base64,{base64.b64encode(png).decode()}"
+        width = int.from_bytes(png[16:20], "big") // 2  # PNG specification 11.2.2: IHDR
+        self._parts.append(
+            f'<figure><img src="{source}" width="{width}" alt="{escape(text)}"><figcaption>{escape(text)}</figcaption>'
+            f"</figure>"
+        )
 
     def html(self) -> str:
         """The whole document."""

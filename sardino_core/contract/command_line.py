@@ -14,6 +14,7 @@ from sardino_core.contract.jobs import (
     FinetuneJob,
     Job,
     PretrainJob,
+    ProbeJob,
     RunOptions,
     kind_of,
 )
@@ -58,7 +59,7 @@ def _entries_of_options(job: Any, options: Any) -> Iterator[Tuple[str, Any]]:
 
 
 def _name(job: Job, field: str) -> str:
-    if field == "output" and isinstance(job, (PretrainJob, FinetuneJob, EvaluateJob)):
+    if field == "output" and isinstance(job, (PretrainJob, FinetuneJob, EvaluateJob, ProbeJob)):
         return "--out"
     return "--" + _RENAMED.get(field, field).replace("_", "-")
 

@@ -178,6 +178,18 @@ class EvaluateJob:
 
 
 @dataclass(frozen=True)
+class ProbeJob:
+    """How much land-cover information attention heads, tokens and backscatter hold: a report and tables in a folder."""
+
+    output: str  # folder
+    model: str
+    images: Tuple[str, ...] = ()
+    labels: Tuple[str, ...] = ()
+    config: Optional[str] = None  # for its label mapping; None: labels are the model's class values
+    settings: Tuple[str, ...] = ()  # key=value: the probe's own, else the configuration's
+
+
+@dataclass(frozen=True)
 class PreflightJob:
     """What a model would make of a scene, before any of it is made: fit, windows, memory, time, disk space."""
 
@@ -245,6 +257,7 @@ Job = Union[
     PretrainJob,
     FinetuneJob,
     EvaluateJob,
+    ProbeJob,
     PreflightJob,
     SamplePointsJob,
     AccuracyJob,
@@ -258,6 +271,7 @@ _KINDS: Dict[str, Type[Job]] = {
     "pretrain": PretrainJob,
     "finetune": FinetuneJob,
     "evaluate": EvaluateJob,
+    "probe": ProbeJob,
     "preflight": PreflightJob,
     "samplepoints": SamplePointsJob,
     "accuracy": AccuracyJob,

@@ -30,6 +30,7 @@ class Features:
     tokens: Tensor  # (B, N, D), after the final norm
     class_token: Tensor  # (B, D), after the final norm
     attention: Tensor  # (B, layers asked for, heads, N): class token to patches, softmax over all tokens
+    scores: Tensor  # the same before the softmax
 
 
 class Network(nn.Module):
@@ -49,7 +50,7 @@ class Network(nn.Module):
     def features(self, x: Tensor, layers: Sequence[int] = (-1,)) -> Features:
         """Tokens of windows (B, C, S, S), and the class token's attention in `layers` (0-based, or negative)."""
         found = walk(self.backbone, x, layers)
-        return Features(found.patch_tokens, found.class_token, found.attention)
+        return Features(found.patch_tokens, found.class_token, found.attention, found.scores)
 
     def classify(self, x: Tensor, tokens: Tensor) -> Tensor:
         """Logits (B, K, S, S) from windows and their patch tokens (B, N, D)."""

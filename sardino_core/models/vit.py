@@ -51,6 +51,7 @@ class Walk:
     patch_tokens: Tensor  # (B, N, D), after the final norm
     class_token: Tensor  # (B, D), after the final norm
     attention: Tensor  # (B, layers asked for, heads, N): class token to patches; sums to at most 1
+    scores: Tensor  # the same before the softmax: q k / sqrt(D / heads)
 
 
 def build_backbone(
@@ -92,31 +93,33 @@ def walk(backbone: VisionTransformer, x: Tensor, layers: Sequence[int] = ()) -> 
     wanted = [layer_index(layer, len(blocks)) for layer in layers]
     prefix = backbone.num_prefix_tokens
     x = backbone._pos_embed(backbone.patch_embed(x))  # (B, prefix + N, D)
-    maps: dict[int, Tensor] = {}
+    scores: dict[int, Tensor] = {}
     for index, block in enumerate(blocks):
         if index in wanted:
-            x, maps[index] = _block_with_attention(block, x)
+            x, scores[index] = _block_with_scores(block, x)
         else:
             x = block(x)
     x = backbone.norm(x)
-    chosen = [maps[index][..., prefix:] for index in wanted]
-    empty = x.new_zeros(x.shape[0], 0, cast(Attention, blocks[0].attn).num_heads, x.shape[1] - prefix)
-    return Walk(x[:, prefix:], x[:, 0], torch.stack(chosen, dim=1) if chosen else empty)
+    if not wanted:
+        empty = x.new_zeros(x.shape[0], 0, cast(Attention, blocks[0].attn).num_heads, x.shape[1] - prefix)
+        return Walk(x[:, prefix:], x[:, 0], empty, empty)
+    found = torch.stack([scores[index] for index in wanted], dim=1)  # (B, layers, heads, prefix + N)
+    return Walk(x[:, prefix:], x[:, 0], found.softmax(dim=-1)[..., prefix:], found[..., prefix:])
 
 
-def _block_with_attention(block: Block, x: Tensor) -> tuple[Tensor, Tensor]:
-    """What `block(x)` gives, and the class token's attention over all tokens, (B, heads, prefix + N)."""
-    mixed, attention = _attend(cast(Attention, block.attn), block.norm1(x))
+def _block_with_scores(block: Block, x: Tensor) -> tuple[Tensor, Tensor]:
+    """What `block(x)` gives, and the class token's scores for all tokens, (B, heads, prefix + N)."""
+    mixed, scores = _attend(cast(Attention, block.attn), block.norm1(x))
     x = x + block.drop_path1(block.ls1(mixed))
     x = x + block.drop_path2(block.ls2(block.mlp(block.norm2(x))))
-    return x, attention
+    return x, scores
 
 
 def _attend(attn: Attention, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Self-attention through the fused kernel; one row of the attention matrix beside it, from the same q and k."""
+    """Self-attention through the fused kernel; one row of the scores beside it, from the same q and k."""
     batch, count, width = x.shape
     qkv = attn.qkv(x).reshape(batch, count, 3, attn.num_heads, attn.head_dim).permute(2, 0, 3, 1, 4)
     q, k, v = qkv.unbind(0)  # each (B, heads, prefix + N, width / heads)
     mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(batch, count, width)
     scores = (q[:, :, :1] * attn.scale) @ k.transpose(-2, -1)  # (B, heads, 1, prefix + N)
-    return attn.proj(mixed), scores.softmax(dim=-1).squeeze(2)
+    return attn.proj(mixed), scores.squeeze(2)

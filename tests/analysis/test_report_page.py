@@ -1,6 +1,9 @@
+import base64
+import io
 from html.parser import HTMLParser
 
 import pytest
+from PIL import Image
 
 from sardino_core.analysis.report_page import Bar, Cell, Page, number, percent
 
@@ -10,7 +13,7 @@ HOSTILE = '<script>alert("x")</script>&"\''
 class Reader(HTMLParser):
     """Tags, attributes and texts; raises when tags do not close in order."""
 
-    void = ("meta",)
+    void = ("meta", "img")
 
     def __init__(self, html):
         super().__init__()
@@ -71,3 +74,15 @@ def test_numbers_as_people_read_them():
     assert percent(0.5) == "50.0 %" and percent(float("nan")) == "–"
     assert number(1234567.8) == "1\u202f234\u202f568"
     assert (number(12.34), number(0.456), number(3), number(float("nan"))) == ("12.3", "0.46", "3", "–")
+
+
+def test_a_picture_lies_inside_the_page_at_half_its_pixels():
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 10)).save(buffer, "png")
+    page = Page("Report")
+    page.picture(buffer.getvalue(), HOSTILE)
+    found = Reader(page.html())
+    attributes = dict(found.attributes)
+    assert attributes["width"] == "32"
+    assert attributes["alt"] == HOSTILE
+    assert base64.b64decode(attributes["src"].removeprefix("data:image/png;base64,")) == buffer.getvalue()

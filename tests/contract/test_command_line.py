@@ -16,6 +16,7 @@ from sardino_core.contract.jobs import (
     MergeClassesJob,
     PreflightJob,
     PretrainJob,
+    ProbeJob,
     RunOptions,
     SamplePointsJob,
     SceneOptions,
@@ -73,6 +74,8 @@ JOBS = [
     EvaluateJob("run", "starter", ("a.tif",), ("l.tif",), "finetune-starter", True, ("seed=3",)),
     EvaluateJob("run", "starter", bands={"VV@summer": 3}, units="uint8db"),
     EvaluateJob("run", "starter"),
+    ProbeJob("run", "starter", ("a.tif",), ("l.tif",), "finetune-tiny", ("dims=[4]", "sources.0.units=db")),
+    ProbeJob("run", "starter"),
 ]
 
 

@@ -50,6 +50,16 @@ def test_attention_is_the_class_tokens_row_of_the_softmax(shape: dict) -> None:
     assert found.max() > 2 / count, "attention must not be uniform, or this test shows nothing"
 
 
+def test_scores_are_what_the_softmax_is_taken_of() -> None:
+    network = lively_network(make_spec(head="none", registers=2))
+    x = torch.from_numpy(noise(network.spec))
+    with torch.inference_mode():
+        found = walk(network.backbone, x, (0, 1))
+    shares = found.attention / found.attention.sum(-1, keepdim=True)
+    torch.testing.assert_close(found.scores.softmax(-1), shares)
+    assert found.scores.std() > 1, "or the softmax is flat, and this test shows nothing"
+
+
 def _attention_by_hand(backbone: torch.nn.Module, x: Tensor) -> Tensor:
     """From timm's modules alone, without the fused kernel and without this project's walk."""
     rows = []

@@ -32,6 +32,14 @@ def read_config(kind: type[T], name_or_path: str | Path, overrides: Sequence[str
     return from_dict(kind, data)
 
 
+def with_overrides(config: T, overrides: Sequence[str]) -> T:
+    """The same dataclass with `key.inner=value` overrides applied. Raises SettingInvalid."""
+    data = to_dict(config)
+    for override in overrides:
+        _override(data, override)
+    return from_dict(type(config), data)
+
+
 def dump_config(config: Any) -> str:
     """The configuration as YAML that `read_config` reads back."""
     import yaml
