@@ -202,7 +202,7 @@ def test_settings_go_to_the_probe_or_to_the_configuration():
     assert reading.sources[0].units == "power"
     assert reading.sources[0].hold_out == 1
     assert reading.model.window == 32
-    with pytest.raises(SettingInvalid, match="has 7 sources"):
+    with pytest.raises(SettingInvalid, match=r"has \d+ sources"):
         settings_of(ProbeJob("out", "m", ("a",), ("b",), "finetune-starter"), SPEC)
     job = ProbeJob("out", "m", ("a",), ("b",), "finetune-starter", ("source=terramesh",))
     assert settings_of(job, SPEC)[1].sources[0].mapping[1] == (80,)
