@@ -106,12 +106,11 @@ def page(found: dict[str, dict[str, Any]]) -> str:
     tables = "\n\n".join(_table(model, values) for model, values in found.items())
     return f"""# SAR metamers
 
-Made by `python scripts/metamers.py`; the command replaces this page. Five textures hold the very same pixels, pairs of VV
-and VH, in every block of a window's size ({", ".join(KINDS)}): their histograms are equal to the last pixel, and
-whatever counts pixels of a block guesses one of five, a mean IoU of about 0.11. What differs is which pixels lie side by
-side.
-Probes are fitted on all places but one and scored on that, in turn ({PLACES} places); features are of single patches,
-so that statistics of a patch and of its surroundings do see a part of the arrangement.
+Made by `python scripts/metamers.py`; the command replaces this page. Five textures ({", ".join(KINDS)}) hold
+the very same pixels, pairs of VV and VH, in every block of a window's size: their histograms are equal to the last
+pixel, and whatever counts pixels of a block guesses one of five, a mean IoU of about 0.11. What differs is which pixels
+lie side by side. Probes are fitted on all places but one and scored on that, in turn ({PLACES} places); features are of
+single patches, so that statistics of a patch and of its surroundings do see a part of the arrangement.
 
 {tables}
 
