@@ -195,8 +195,8 @@ def page(sections: list[str]) -> str:
     """docs/retest.md."""
     return f"""# Test and retest
 
-Made by `python scripts/retest.py --data FOLDER`; the command replaces this page. The same ground is seen again: how much
-of the variance between patches is the place, and how much comes from season, orbit, date and speckle? Balanced
+Made by `python scripts/retest.py --data FOLDER`; the command replaces this page. The same ground is seen again: how
+much of the variance between patches is the place, and how much comes from season, orbit, date and speckle? Balanced
 random-effects analysis of variance, patch by patch (a patch is a level of *place*); of several dimensions the variances
 are summed, and what a factor does at single places counts with what it does everywhere. Bands are mean VV and VH of a
 patch in dB, attention is the base-2 logarithm of the last layer's heads.
