@@ -10,7 +10,7 @@ from qgis.core import QgsProcessingContext, QgsProcessingFeedback, QgsProcessing
 
 from sar_dino_qgis.layers.post_processor import announce, layer_name
 from sar_dino_qgis.layers.styles import write_style
-from sar_dino_qgis.processing.areas import geojson_of
+from sar_dino_qgis.processing.areas import geojson_of, geometry_check
 from sar_dino_qgis.processing.base import Parameters, SardinoAlgorithm
 from sar_dino_qgis.processing.checks import check_bands, check_extent, check_spacing, model_of, parse_bands
 from sar_dino_qgis.processing.rasters import Raster, file_of, rasters_of
@@ -119,4 +119,6 @@ class RasterAlgorithm(SardinoAlgorithm):
         self, parameters: Parameters, name: str, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> str | None:
         source = self.parameterAsSource(parameters, name, context) if self.parameterDefinition(name) else None
-        return geojson_of(source, name.lower(), feedback) if source is not None else None
+        if source is None:
+            return None
+        return geojson_of(source, name.lower(), geometry_check(parameters.get(name), context), feedback)

@@ -6,8 +6,12 @@ import pytest
 from osgeo import gdal
 from qgis.core import (
     QgsApplication,
+    QgsFeature,
+    QgsFeatureRequest,
+    QgsGeometry,
     QgsProcessingContext,
     QgsProcessingException,
+    QgsProcessingFeatureSourceDefinition,
     QgsProject,
     QgsRasterLayer,
     QgsReferencedRectangle,
@@ -116,6 +120,43 @@ def test_a_cutline_without_polygons(run, scene, tmp_path):
     empty = QgsVectorLayer(f"Polygon?crs={LONLAT.authid()}", "empty", "memory")
     with pytest.raises(QgsProcessingException, match="cutline layer holds no feature"):
         run("segment", INPUT=[scene], CUTLINE=empty, OUTPUT=str(tmp_path / "a.tif"))
+
+
+@pytest.fixture
+def bow_tie(scene):
+    """A layer with a polygon that crosses itself over the scene."""
+    box = QgsRasterLayer(scene).extent()
+    layer = QgsVectorLayer(f"Polygon?crs={QgsRasterLayer(scene).crs().authid()}", "bow tie", "memory")
+    left, right, low, high = box.xMinimum(), box.xMaximum(), box.yMinimum(), box.yMaximum()
+    feature = QgsFeature()
+    corners = [(left, low), (right, high), (right, low), (left, high), (left, low)]
+    feature.setGeometry(QgsGeometry.fromWkt(f"Polygon(({', '.join(f'{x} {y}' for x, y in corners)}))"))
+    layer.dataProvider().addFeature(feature)
+    QgsProject.instance().addMapLayer(layer)
+    yield layer
+    QgsProject.instance().clear()
+
+
+@pytest.mark.parametrize("role", ["CUTLINE", "MASK"])
+def test_an_invalid_polygon_is_told_and_qgis_lives(run, scene, tmp_path, bow_tie, role):
+    for _ in range(3):
+        with pytest.raises(QgsProcessingException, match=r"has an invalid geometry\. Run `Fix geometries`"):
+            run("segment", INPUT=[scene], **{role: bow_tie}, OUTPUT=str(tmp_path / "a.tif"))
+
+
+def test_an_invalid_polygon_is_left_out_or_taken_where_the_user_wants_it(run, scene, tmp_path, bow_tie):
+    def with_check(name):
+        definition = QgsProcessingFeatureSourceDefinition(
+            bow_tie.id(),
+            flags=QgsProcessingFeatureSourceDefinition.Flag.FlagOverrideDefaultGeometryCheck,
+            geometryCheck=getattr(QgsFeatureRequest.InvalidGeometryCheck, name),
+        )
+        run("segment", INPUT=[scene], CUTLINE=definition, OUTPUT=str(tmp_path / "a.tif"))
+
+    with pytest.raises(QgsProcessingException, match="holds no feature"):
+        with_check("GeometrySkipInvalid")
+    with_check("GeometryNoCheck")
+    assert (tmp_path / "a.tif").exists()
 
 
 def test_what_only_the_worker_knows_is_told_in_one_line(run, scene, tmp_path):
