@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 from osgeo import gdal
 from qgis.core import (
@@ -60,6 +62,21 @@ def test_a_layer_that_is_no_file(refusal):
     assert "tiles of the web is no raster file" in message and "GeoTIFF" in message
 
 
+def test_a_layer_that_is_no_raster(refusal):
+    points = QgsVectorLayer("Point?crs=EPSG:4326", "points", "memory")
+    assert "points is no raster file" in refusal("segment", INPUT=[points], OUTPUT="TEMPORARY_OUTPUT")
+
+
+@pytest.mark.parametrize("folder", ["memory", "pg", "wms"])
+def test_a_relative_path_may_begin_like_the_address_of_a_service(plugin, scene, tmp_path, monkeypatch, folder):
+    (tmp_path / folder).mkdir()
+    shutil.copy(scene, tmp_path / folder / "scene.tif")
+    monkeypatch.chdir(tmp_path)
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("sardino:segment")
+    parameters = {"INPUT": [f"{folder}/scene.tif"], "OUTPUT": "TEMPORARY_OUTPUT"}
+    assert algorithm.checkParameterValues(parameters, QgsProcessingContext()) == (True, "")
+
+
 @pytest.mark.parametrize(
     ("model", "reason"),
     [
@@ -89,7 +106,7 @@ def test_other_polarisations(refusal, scene, tmp_path):
     assert "holds HV and HH" in message and "needs VV and VH" in message
 
 
-@pytest.mark.parametrize("bands", ["VV", "VV=one", "=1", "VV:1,VH:2"])
+@pytest.mark.parametrize("bands", ["VV", "VV=one", "=1", "VV:1,VH:2", "VV=²,VH=1"])
 def test_bands_that_cannot_be_read(refusal, scene, bands):
     assert "VV=1,VH=2" in refusal("segment", INPUT=[scene], BANDS=bands, OUTPUT="TEMPORARY_OUTPUT")
 

@@ -73,6 +73,7 @@ def test_pretrain_makes_a_backbone_for_attention(run, has_torch, place, tmp_path
         ({"INIT_MODEL": str(ROOT / "LICENSE")}, "not a whole model file"),
         ({"LABELS": []}, "no raster"),
         ({"CLASSES": ["x", "", "", ""]}, "'x' is no whole number"),
+        ({"CLASSES": ["--1", "1", "", ""]}, "'--1' is no whole number"),
         ({"CLASSES": [1, 2, "", "", 1, 3, "", ""]}, "stands for two classes"),
         ({"CLASSES": [1, 2, ""]}, "a row has 4"),
     ],
