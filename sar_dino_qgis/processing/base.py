@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from sar_dino_qgis.processing.rasters import file_of
 from sar_dino_qgis.processing.repeat import qgis_process_call
 from sar_dino_qgis.settings import problem_with_python
 from sardino_core.contract.command_line import command_line
-from sardino_core.contract.errors import Cancelled, InputMissing, SardinoError
+from sardino_core.contract.errors import Cancelled, InputMissing, SardinoError, SettingInvalid
 from sardino_core.contract.jobs import Job
 from sardino_core.contract.messages import Result
 from sardino_core.contract.model_reader import STARTER
@@ -144,6 +144,26 @@ class SardinoAlgorithm(QgsProcessingAlgorithm):
         """The model as the worker takes it: `starter`, or an absolute path."""
         text = self.parameterAsString(parameters, name, context).strip()
         return text if text in ("", STARTER) else str(Path(text).expanduser().absolute())
+
+    def layer_destination(
+        self,
+        parameters: Parameters,
+        name: str,
+        context: QgsProcessingContext,
+        endings: Sequence[str] = (".tif", ".tiff"),
+    ) -> str:
+        """The path of a layer to write, as QGIS knows it; empty where it was not asked for.
+
+        Asks QGIS, and does so once: a temporary output has another name each time. Raises SettingInvalid.
+        """
+        path = self.parameterAsOutputLayer(parameters, name, context)
+        if path and Path(path).suffix.lower() not in endings:
+            title = self.parameterDefinition(name).description()
+            raise SettingInvalid(
+                f"{title}: {path} does not end in {endings[0]}, the one format that is written.",
+                f"Give it a name that ends in {endings[0]}.",
+            )
+        return path
 
     def class_map_file(self, parameters: Parameters, context: QgsProcessingContext) -> str:
         """The file of CLASSIFIED. Raises InputMissing, or SettingInvalid for a layer that is no file."""

@@ -63,7 +63,7 @@ class MergeClasses(SardinoAlgorithm):
     def job(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> MergeClassesJob:
-        self._destination = self.parameterAsOutputLayer(parameters, "OUTPUT", context)
+        self._destination = self.layer_destination(parameters, "OUTPUT", context)
         output = str(Path(self._destination).absolute())
         return MergeClassesJob(self._classified, output, self._entries(parameters, context))
 

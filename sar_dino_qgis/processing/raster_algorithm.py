@@ -79,11 +79,8 @@ class RasterAlgorithm(SardinoAlgorithm):
         )
 
     def output_path(self, parameters: Parameters, name: str, context: QgsProcessingContext) -> str | None:
-        """The absolute path of a raster to write; None where it was not asked for.
-
-        Asks QGIS once: a temporary output has another name each time.
-        """
-        destination = self.parameterAsOutputLayer(parameters, name, context)
+        """The absolute path of a raster to write; None where it was not asked for. Raises SettingInvalid."""
+        destination = self.layer_destination(parameters, name, context)
         if not destination:
             return None
         self._destinations[name] = destination

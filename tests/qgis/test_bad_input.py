@@ -188,6 +188,20 @@ def test_a_folder_that_cannot_be_written(run, scene, tmp_path):
         run("segment", INPUT=[scene], OUTPUT=str(tmp_path / "nowhere" / "a.tif"))
 
 
+@pytest.mark.parametrize("name", ["a.png", "a.vrt", "a", "a.tif.gz"])
+def test_a_format_that_is_not_written(run, scene, tmp_path, name):
+    with pytest.raises(QgsProcessingException, match=r"Land cover: .* does not end in \.tif"):
+        run("segment", INPUT=[scene], OUTPUT=str(tmp_path / name))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["a.shp", "a.gpkg"])
+def test_points_are_written_as_geojson_alone(run, place, tmp_path, name):
+    with pytest.raises(QgsProcessingException, match=r"does not end in \.geojson"):
+        run("samplepoints", CLASSIFIED=str(place / "labels.tif"), OUTPUT=str(tmp_path / name))
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_layer_whose_file_is_gone(refusal, scene, tmp_path):
     path = changed(scene, tmp_path / "scene.tif")
     layer = QgsRasterLayer(path, "gone")
