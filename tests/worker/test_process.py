@@ -79,7 +79,10 @@ def test_cancelling_takes_effect_soon_and_leaves_nothing_but_the_warm_worker(
     pool.run(jobs.SimulateJob(str(tmp_path / "place"), 16), Recorder())
 
 
-@pytest.mark.parametrize(("number", "cause"), [(signal.SIGKILL, "memory ran out"), (signal.SIGSEGV, "SIGSEGV")])
+@pytest.mark.parametrize(
+    ("number", "cause"),
+    [(signal.SIGKILL, "memory ran out"), (signal.SIGSEGV, "SIGSEGV"), (signal.SIGTERM, "asked to end")],
+)
 def test_a_killed_worker_is_an_error_that_names_the_cause_and_the_next_run_works(
     interpreter, pool_with, tmp_path, large, map_of, number, cause
 ):
