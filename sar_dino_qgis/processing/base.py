@@ -31,6 +31,7 @@ from sardino_core.contract.messages import Result
 from sardino_core.contract.model_reader import STARTER
 
 Parameters = Mapping[str, Any]
+_SWITCHED_OFF = "The run was stopped, for the plugin was switched off. Run it again."
 _QUOTED = re.compile(r"`([^`]+)`")  # as the texts quote words; the help panel is HTML
 
 
@@ -121,19 +122,24 @@ class SardinoAlgorithm(QgsProcessingAlgorithm):
             self.read_layers(parameters, context)
         except SardinoError as error:
             raise QgsProcessingException(str(error)) from error
+        self._pool = self.provider().pool  # the provider may be gone when the run begins
         return True
 
     def processAlgorithm(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
+        if self._pool.closed:
+            raise QgsProcessingException(tr(_SWITCHED_OFF))
         try:
             job = self.job(parameters, context, feedback)
             feedback.pushInfo(tr("The same from a command line:"))
             feedback.pushCommandInfo(shlex.join(command_line(job)))
             feedback.pushCommandInfo(qgis_process_call(self.id(), parameters, self.parameterDefinitions()))
-            result = self.provider().pool.run(job, FeedbackListener(feedback))
+            result = self._pool.run(job, FeedbackListener(feedback))
             return self.finish(job, result, context, feedback)
-        except Cancelled:
+        except Cancelled as error:
+            if not feedback.isCanceled():
+                raise QgsProcessingException(tr(_SWITCHED_OFF)) from error
             return {}  # QGIS's own way to tell a run that was stopped
         except SardinoError as error:
             raise QgsProcessingException(str(error)) from error

@@ -61,6 +61,11 @@ class WorkerPool:
         self._closing.set()
         self._keep(None)
 
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called: no job begins any more."""
+        return self._closing.is_set()
+
     def _run_in(self, child: Child | None, job: Job, listener: Listener) -> Result:
         if child is None:
             listener.progress(0.0, "starting the worker")
