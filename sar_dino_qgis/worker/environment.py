@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from sardino_core.contract.serial import from_dict, to_dict
 
 VARIABLE = "SARDINO_PYTHON"
 _RECORD = "sardino-environment.json"
+_KEPT = 1000  # lines of a check: something else may talk for ever
 _CHECK_S = 180.0  # torch's first import, from a cold disk
 
 
@@ -54,7 +56,8 @@ def worker_python(named: str, chosen: str, folder: Path) -> str:
         if python and shutil.which(python) is None:
             raise EnvironmentMissing(f"There is no Python {python}, which {source} names.", "Correct it, or clear it.")
         if python:
-            return python
+            a_path = Path(python).name != python
+            return str(Path(python).absolute()) if a_path else python  # a worker runs in another folder
     if not is_ready(folder):
         raise EnvironmentMissing(
             "The Python environment for the work has not been made yet.",
@@ -122,7 +125,7 @@ def check(python: str, listener: Listener | None = None) -> list[Finding]:
 
     Takes seconds. Raises EnvironmentMissing and EnvironmentFailed where it cannot even be asked, and Cancelled.
     """
-    lines: list[str] = []
+    lines: deque[str] = deque(maxlen=_KEPT)
     status = follow(core_command(python, "check", "--json"), listener or Listener(), lines.append, timeout_s=_CHECK_S)
     for line in reversed(lines):
         with suppress(SardinoError):
