@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,8 @@ from sar_dino_qgis.i18n import tr
 from sar_dino_qgis.icons import icon, icon_path
 from sar_dino_qgis.processing.feedback import FeedbackListener
 from sar_dino_qgis.processing.rasters import file_of
-from sar_dino_qgis.processing.repeat import qgis_process_call
+from sar_dino_qgis.processing.repeat import qgis_process_call, shell_line
+from sar_dino_qgis.processing.wording import in_qgis_terms, refusal
 from sar_dino_qgis.settings import problem_with_python
 from sardino_core.contract.command_line import command_line
 from sardino_core.contract.errors import Cancelled, InputMissing, SardinoError, SettingInvalid
@@ -112,8 +112,9 @@ class SardinoAlgorithm(QgsProcessingAlgorithm):
         try:
             self.check(parameters, context)
         except SardinoError as error:
-            return False, str(error)
-        return super().checkParameterValues(parameters, context)  # whose reasons are shorter
+            return False, self.worded(str(error))
+        suitable, message = super().checkParameterValues(parameters, context)
+        return suitable, message and (refusal(self.parameterDefinitions(), parameters, context) or message)
 
     def prepareAlgorithm(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
@@ -121,7 +122,7 @@ class SardinoAlgorithm(QgsProcessingAlgorithm):
         try:
             self.read_layers(parameters, context)
         except SardinoError as error:
-            raise QgsProcessingException(str(error)) from error
+            raise QgsProcessingException(self.worded(str(error))) from error
         self._pool = self.provider().pool  # the provider may be gone when the run begins
         return True
 
@@ -133,16 +134,20 @@ class SardinoAlgorithm(QgsProcessingAlgorithm):
         try:
             job = self.job(parameters, context, feedback)
             feedback.pushInfo(tr("The same from a command line:"))
-            feedback.pushCommandInfo(shlex.join(command_line(job)))
+            feedback.pushCommandInfo(shell_line(command_line(job)))
             feedback.pushCommandInfo(qgis_process_call(self.id(), parameters, self.parameterDefinitions()))
-            result = self._pool.run(job, FeedbackListener(feedback))
+            result = self._pool.run(job, FeedbackListener(feedback, self.worded))
             return self.finish(job, result, context, feedback)
         except Cancelled as error:
             if not feedback.isCanceled():
                 raise QgsProcessingException(tr(_SWITCHED_OFF)) from error
             return {}  # QGIS's own way to tell a run that was stopped
         except SardinoError as error:
-            raise QgsProcessingException(str(error)) from error
+            raise QgsProcessingException(self.worded(str(error))) from error
+
+    def worded(self, text: str) -> str:
+        """A message of the core as a user of this algorithm understands it."""
+        return in_qgis_terms(text, [item.name() for item in self.parameterDefinitions()])
 
     # Parameters as the core takes them ------------------------------------------------------------------------------
 

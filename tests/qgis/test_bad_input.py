@@ -20,6 +20,7 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
+from sar_dino_qgis.processing.wording import in_qgis_terms
 from tests.qgis.conftest import ROOT
 from tests.qgis.test_maps import LONLAT, rectangle_of
 
@@ -117,6 +118,31 @@ def test_pixels_that_are_too_large(refusal, scene, tmp_path):
     wide = changed(scene, tmp_path / "wide.tif", outputBounds=bounds)
     message = refusal("segment", INPUT=[wide], OUTPUT="TEMPORARY_OUTPUT")
     assert "1000 m apart" in message and "2 to 160 m" in message
+
+
+@pytest.mark.parametrize(
+    ("given", "allowed"),
+    [
+        ({"OVERLAP": 5}, "(OVERLAP) is 5; allowed are numbers from 0 to 0.75."),
+        ({"BATCH_SIZE": -1}, "(BATCH_SIZE) is -1; allowed are whole numbers from 0 to 4096."),
+        ({"UNITS": "furlong"}, "(UNITS) is 'furlong'; allowed are auto, db, power, amplitude, uint8db, dn83."),
+    ],
+)
+def test_a_value_that_is_not_allowed(refusal, scene, given, allowed):
+    assert allowed in refusal("segment", INPUT=[scene], **given, OUTPUT="TEMPORARY_OUTPUT")
+
+
+def test_the_core_speaks_of_parameters(run, scene, tmp_path):
+    with pytest.raises(QgsProcessingException, match=r"UNITS power was given.* Pass UNITS db\."):
+        run("segment", INPUT=[scene], UNITS="power", OUTPUT=str(tmp_path / "a.tif"))
+
+
+def test_only_its_own_parameters_are_named():
+    text = "--units and --batch-size, or --no-abstain? See `sardino check`; a--units.tif and /--units are files."
+    found = in_qgis_terms(text, ["UNITS", "BATCH_SIZE"])
+    assert found == (
+        "UNITS and BATCH_SIZE, or --no-abstain? See `Check the environment`; a--units.tif and /--units are files."
+    )
 
 
 def test_an_extent_elsewhere(refusal, scene):
