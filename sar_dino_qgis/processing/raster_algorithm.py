@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from qgis.core import QgsProcessingContext, QgsProcessingFeedback, QgsProcessingUtils, QgsRasterLayer
+from qgis.core import (
+    NULL,
+    QgsCoordinateReferenceSystem,
+    QgsProcessingContext,
+    QgsProcessingFeedback,
+    QgsProcessingUtils,
+    QgsRasterLayer,
+    QgsRectangle,
+)
 
 from sar_dino_qgis.layers.post_processor import announce, layer_name
 from sar_dino_qgis.layers.styles import write_style
@@ -14,7 +22,7 @@ from sar_dino_qgis.processing.areas import geojson_of, geometry_check
 from sar_dino_qgis.processing.base import Parameters, SardinoAlgorithm
 from sar_dino_qgis.processing.checks import check_bands, check_extent, check_spacing, model_of, parse_bands
 from sar_dino_qgis.processing.rasters import Raster, file_of, rasters_of
-from sardino_core.contract.errors import InputMissing
+from sardino_core.contract.errors import AreaOutside, InputMissing
 from sardino_core.contract.jobs import RunOptions, SceneOptions
 from sardino_core.contract.messages import Result
 from sardino_core.contract.model_spec import ModelSpec
@@ -43,11 +51,11 @@ class RasterAlgorithm(SardinoAlgorithm):
         rasters = self._read_rasters(parameters, context)
         check_bands(rasters, spec, self._bands(parameters, context))
         check_spacing(rasters, spec)
-        check_extent(rasters, self.parameterAsExtent(parameters, "EXTENT", context, rasters[0].crs))
+        check_extent(rasters, self._area(parameters, context, rasters[0].crs))
 
     def read_layers(self, parameters: Parameters, context: QgsProcessingContext) -> None:
         self._rasters = self._read_rasters(parameters, context)
-        area = self.parameterAsExtent(parameters, "EXTENT", context, self._rasters[0].crs)
+        area = self._area(parameters, context, self._rasters[0].crs)
         bounds = (area.xMinimum(), area.yMinimum(), area.xMaximum(), area.yMaximum())
         self._extent = None if area.isNull() else bounds
         mask = self.parameterAsLayer(parameters, "MASK", context) if self.parameterDefinition("MASK") else None
@@ -108,6 +116,15 @@ class RasterAlgorithm(SardinoAlgorithm):
                 "Choose Sentinel-1 rasters that are local files.",
             )
         return rasters_of(layers)
+
+    def _area(
+        self, parameters: Parameters, context: QgsProcessingContext, crs: QgsCoordinateReferenceSystem
+    ) -> QgsRectangle:
+        """EXTENT in that CRS; null where none was given. Raises AreaOutside for one that is nothing."""
+        area = self.parameterAsExtent(parameters, "EXTENT", context, crs)
+        if area.isNull() and parameters.get("EXTENT") not in (None, "", NULL):
+            raise AreaOutside("The extent is empty, or not known in the raster's CRS.", "Choose one, or clear it.")
+        return area
 
     def _bands(self, parameters: Parameters, context: QgsProcessingContext) -> dict[str, int]:
         return parse_bands(self.parameterAsString(parameters, "BANDS", context))

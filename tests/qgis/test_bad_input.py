@@ -7,6 +7,7 @@ import shutil
 import pytest
 from osgeo import gdal
 from qgis.core import (
+    NULL,
     QgsApplication,
     QgsFeature,
     QgsFeatureRequest,
@@ -16,6 +17,7 @@ from qgis.core import (
     QgsProcessingFeatureSourceDefinition,
     QgsProject,
     QgsRasterLayer,
+    QgsRectangle,
     QgsReferencedRectangle,
     QgsVectorLayer,
 )
@@ -149,6 +151,23 @@ def test_an_extent_elsewhere(refusal, scene):
     box, crs = rectangle_of(scene, 3, 3, 4, 4)
     message = refusal("segment", INPUT=[scene], EXTENT=QgsReferencedRectangle(box, crs), OUTPUT="TEMPORARY_OUTPUT")
     assert "does not meet scene.tif" in message
+
+
+@pytest.mark.parametrize("extent", ["0,0,0,0", QgsRectangle()])
+def test_an_extent_that_is_nothing_is_not_the_whole_scene(refusal, scene, extent):
+    assert "The extent is empty" in refusal("segment", INPUT=[scene], EXTENT=extent, OUTPUT="TEMPORARY_OUTPUT")
+
+
+def test_no_extent_is_the_whole_scene(plugin, scene):
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("sardino:segment")
+    for nothing in (None, "", NULL):
+        parameters = {"INPUT": [scene], "EXTENT": nothing, "OUTPUT": "TEMPORARY_OUTPUT"}
+        assert algorithm.checkParameterValues(parameters, QgsProcessingContext()) == (True, "")
+
+
+def test_a_map_of_fractions_is_refused_with_the_way_out(run, scene, tmp_path):
+    with pytest.raises(QgsProcessingException, match=r"whole numbers\..*Translate"):
+        run("samplepoints", CLASSIFIED=scene, OUTPUT=str(tmp_path / "a.geojson"))
 
 
 def test_a_layer_of_attention_that_is_not_there(refusal, scene):
