@@ -81,9 +81,8 @@ def is_ready(folder: Path) -> bool:
 def read_record(folder: Path) -> Record | None:
     """What is known of the environment in `folder`; None where there is none of the plugin's."""
     try:
-        body = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
-        return Record(**{**body, "requirements": tuple(body["requirements"])})
-    except (OSError, ValueError, TypeError, KeyError):
+        return from_dict(Record, json.loads((folder / _RECORD).read_text(encoding="utf-8")))
+    except (OSError, ValueError, SardinoError):
         return None
 
 
@@ -112,7 +111,9 @@ def remove(folder: Path) -> None:
                 shutil.rmtree(entry)
             elif entry.name != _RECORD:  # it marks the folder as ours until nothing else is left
                 entry.unlink()
-        shutil.rmtree(folder)
+        (folder / _RECORD).unlink(missing_ok=True)
+        if not folder.is_symlink():  # a link leads to a disk with more room, and goes on doing so
+            folder.rmdir()
     except OSError as error:
         raise EnvironmentFailed(
             f"{error.filename or folder} cannot be removed ({error.strerror}).",

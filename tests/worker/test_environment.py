@@ -202,3 +202,23 @@ def test_what_talks_for_ever_fills_no_memory(interpreter, monkeypatch):
     finally:
         tracemalloc.stop()
     assert gone(interpreter.pids()[0])
+
+
+def test_a_linked_folder_is_emptied_and_the_link_stays(tmp_path):
+    (tmp_path / "large disk").mkdir()
+    folder = tmp_path / "environment"
+    folder.symlink_to(tmp_path / "large disk", target_is_directory=True)
+    env.remove(folder)  # nothing is there yet
+    env.write_record(folder, env.Record(True, "light", sys.executable, LIGHT, {}))
+    (folder / "lib").mkdir()
+    (folder / "lib" / "module.py").touch()
+    env.remove(folder)
+    assert folder.is_symlink() and list((tmp_path / "large disk").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"ready": true, "kind": ["x"], "python": 5, "requirements": [], "found": {}}']
+)
+def test_a_record_that_is_damaged_is_none(tmp_path, text):
+    (tmp_path / "sardino-environment.json").write_text(text)
+    assert env.read_record(tmp_path) is None
