@@ -11,7 +11,7 @@ from typing import Any
 
 from qgis.gui import QgsFileWidget
 from qgis.PyQt.QtCore import Qt
-from qgis.PyQt.QtGui import QFontDatabase
+from qgis.PyQt.QtGui import QFontDatabase, QShowEvent
 from qgis.PyQt.QtWidgets import (
     QComboBox,
     QDialog,
@@ -49,9 +49,9 @@ _LOG_LINES = 5000
 
 
 class EnvironmentDialog(QDialog):
-    """`dismiss` lets the warm worker go, since a folder that is in use cannot be replaced everywhere."""
+    """`dismiss` lets the warm worker go, and says whether no other is at work: a folder in use is not replaced."""
 
-    def __init__(self, dismiss: Callable[[], None], parent: QWidget | None = None) -> None:
+    def __init__(self, dismiss: Callable[[], bool], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle(tr("SAR land cover (DINO): environment"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)
@@ -72,6 +72,7 @@ class EnvironmentDialog(QDialog):
         box = QGroupBox(tr("In use"), self)
         self.status = QLabel(box)
         self.status.setWordWrap(True)
+        self.status.setTextFormat(Qt.TextFormat.PlainText)
         self.status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.check_button = QPushButton(tr("Check"), box)
         self.check_button.setToolTip(tr("Look at packages, devices and memory; nothing is changed"))
@@ -105,6 +106,7 @@ class EnvironmentDialog(QDialog):
         self.wheels.setToolTip(tr("For machines without a network: a folder with the packages as wheel files"))
         self.plan = QLabel(box)
         self.plan.setWordWrap(True)
+        self.plan.setTextFormat(Qt.TextFormat.PlainText)
         form = QFormLayout(box)
         form.addRow(tr("For"), self.kind)
         form.addRow(tr("Made with"), self.python)
@@ -223,14 +225,17 @@ class EnvironmentDialog(QDialog):
 
     def _agreed(self, lines: list[str], verb: str) -> bool:
         box = QMessageBox(QMessageBox.Icon.Question, self.windowTitle(), "\n\n".join(lines), parent=self)
+        box.setTextFormat(Qt.TextFormat.PlainText)  # a path is no HTML, whatever it is called
         agree = box.addButton(verb, QMessageBox.ButtonRole.AcceptRole)
         box.addButton(QMessageBox.StandardButton.Cancel)
         box.exec()
         return box.clickedButton() is agree
 
     def _replace(self, work: Callable[[Listener], Any], text: str) -> None:
-        self._dismiss()
-        self._start(work, self._tell_findings, text)
+        if self._dismiss():
+            self._start(work, self._tell_findings, text)
+        else:
+            self._tell("warning", tr("A run of an algorithm is under way: wait for its end, or cancel it."))
 
     # Beside the window ----------------------------------------------------------------------------------------------
 
@@ -273,6 +278,11 @@ class EnvironmentDialog(QDialog):
         for item in found or ():
             self._tell("info", item.line())
         self._tell("info", tr("Done."))
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """What is in use may have changed since the window was shown last."""
+        self._refresh()
+        super().showEvent(event)
 
     def reject(self) -> None:
         """Closing the window stops what is going on."""

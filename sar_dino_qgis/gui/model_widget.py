@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from processing.gui.wrappers import DIALOG_MODELER, WidgetWrapper
-from qgis.core import QgsProcessingModelChildParameterSource, QgsProcessingParameterString
+from qgis.core import (
+    QgsProcessingModelChildParameterSource,
+    QgsProcessingOutputFile,
+    QgsProcessingOutputString,
+    QgsProcessingParameterFile,
+    QgsProcessingParameterString,
+)
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QSizePolicy, QToolButton, QWidget
 
@@ -40,44 +46,54 @@ class ModelChooser(QWidget):
         self.list.currentTextChanged.connect(self._describe)
         self._describe()
 
-    def value(self) -> str:
-        """`starter`, or a path."""
-        index = self.list.findText(self.list.currentText())
-        return self.list.itemData(index) if index >= 0 else self.list.currentText().strip()
+    def value(self) -> str | QgsProcessingModelChildParameterSource:
+        """`starter`, a path, or one of what was offered."""
+        text, index = self.list.currentText(), self.list.currentIndex()
+        if self.list.itemText(index) != text:  # typed; else it is the chosen one of several that are called so
+            index = self.list.findText(text)
+        return self.list.itemData(index) if index >= 0 else text.strip()
 
-    def set_value(self, value: str) -> None:
-        """Choose a model of the list, or any other."""
-        index = self.list.findData(value)
-        if index >= 0:
-            self.list.setCurrentIndex(index)
-        else:
+    def set_value(self, value: str | QgsProcessingModelChildParameterSource) -> None:
+        """Choose what is in the list, or any other model."""
+        known = [number for number in range(self.list.count()) if self.list.itemData(number) == value]
+        if known:
+            self.list.setCurrentIndex(known[0])
+        elif isinstance(value, str):
             self.list.setEditText(value)
 
+    def offer(self, text: str, source: QgsProcessingModelChildParameterSource) -> None:
+        """In the model designer: an input of the model, or what another of its algorithms makes."""
+        self.list.addItem(text, source)
+
     def _choose(self) -> None:
-        known = Path(self.value())
+        chosen = self.value()
+        known = Path(chosen) if isinstance(chosen, str) else models_folder()
         folder = known.parent if known.is_file() else models_folder()
         path, _ = QFileDialog.getOpenFileName(self, tr("Model"), str(folder), tr("Models (*.safetensors)"))
         if path:
             self.set_value(path)
 
     def _describe(self) -> None:
-        self.list.setToolTip(card(self.value()))
+        chosen = self.value()
+        self.list.setToolTip(card(chosen) if isinstance(chosen, str) else "")
 
 
 class ModelWidget(WidgetWrapper):
-    """The chooser in Processing's dialogs; in the model designer also the model's own inputs."""
+    """The chooser in Processing's dialogs; in the model designer also the model's own inputs, and models made in it."""
 
     def createWidget(self) -> QWidget:
         self._chooser = ModelChooser()
         if self.dialogType == DIALOG_MODELER:
-            for source in self.dialog.getAvailableValuesOfType([QgsProcessingParameterString], []):
-                self._chooser.list.addItem(self.dialog.resolveValueDescription(source), source)
+            inputs = [QgsProcessingParameterString, QgsProcessingParameterFile]
+            made = [QgsProcessingOutputString, QgsProcessingOutputFile]
+            for source in self.dialog.getAvailableValuesOfType(inputs, made):
+                self._chooser.offer(self.dialog.resolveValueDescription(source), source)
         self._chooser.list.currentTextChanged.connect(lambda: self.widgetValueHasChanged.emit(self))
         return self._chooser
 
     def setValue(self, value: Any) -> None:
         if isinstance(value, QgsProcessingModelChildParameterSource):
-            self._chooser.list.setCurrentIndex(max(0, self._chooser.list.findData(value)))
+            self._chooser.set_value(value)
         elif value is not None:
             self._chooser.set_value(str(value))
 

@@ -13,6 +13,7 @@ from osgeo import gdal
 from qgis.core import (
     QgsColorRampShader,
     QgsContrastEnhancement,
+    QgsGradientColorRamp,
     QgsMapLayer,
     QgsMultiBandColorRenderer,
     QgsRasterLayer,
@@ -25,6 +26,16 @@ from qgis.core import (
 _SAMPLED_SIDE = 400  # pixels per side that the range of values is taken from
 _TAILS = 0.02  # share of the pixels beyond each end of the range
 _STOPS = 9  # of a ramp
+_RAMPS = {
+    "Viridis": {
+        "color1": "68,1,84,255", "color2": "253,231,37,255",
+        "stops": "0.25;59,82,139,255:0.5;33,145,140,255:0.75;94,201,98,255",
+    },
+    "Magma": {
+        "color1": "0,0,4,255", "color2": "252,253,191,255",
+        "stops": "0.25;81,18,124,255:0.5;183,55,121,255:0.75;252,137,97,255",
+    },
+}  # fmt: skip
 
 
 def write_style(path: str, kind: str) -> None:
@@ -48,8 +59,8 @@ def _renderer(layer: QgsRasterLayer, kind: str) -> QgsRasterRenderer:
 
 
 def _ramp(layer: QgsRasterLayer, name: str, low: float, high: float) -> QgsSingleBandPseudoColorRenderer:
-    """Band 1 on a perceptually uniform ramp."""
-    ramp = QgsStyle.defaultStyle().colorRamp(name)
+    """Band 1 on a perceptually uniform ramp: the user's own of that name, where the style library still has one."""
+    ramp = QgsStyle.defaultStyle().colorRamp(name) or QgsGradientColorRamp.create(_RAMPS[name])
     function = QgsColorRampShader(low, high, ramp, QgsColorRampShader.Type.Interpolated)
     steps = [step / (_STOPS - 1) for step in range(_STOPS)]
     function.setColorRampItemList(

@@ -18,7 +18,7 @@ from qgis.core import (
 
 from sar_dino_qgis.i18n import tr
 from sar_dino_qgis.processing import parameters as declare
-from sar_dino_qgis.processing.areas import geojson_of
+from sar_dino_qgis.processing.areas import geojson_of, geometry_check
 from sar_dino_qgis.processing.base import Parameters, SardinoAlgorithm
 from sar_dino_qgis.processing.rasters import file_of
 from sardino_core.contract.errors import InputMissing, SettingInvalid
@@ -91,7 +91,8 @@ class Accuracy(SardinoAlgorithm):
         reference = self._reference_raster
         if reference is None:
             source = self.parameterAsSource(parameters, "REFERENCE", context)
-            reference = geojson_of(source, "reference", feedback, attributes=True)
+            check = geometry_check(parameters.get("REFERENCE"), context)
+            reference = geojson_of(source, "reference", check, feedback, attributes=True)
         return AccuracyJob(
             self._classified,
             reference,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +21,17 @@ from sar_dino_qgis.i18n import tr
 from sar_dino_qgis.icons import icon, icon_path
 from sar_dino_qgis.processing.feedback import FeedbackListener
 from sar_dino_qgis.processing.rasters import file_of
-from sar_dino_qgis.processing.repeat import qgis_process_call
+from sar_dino_qgis.processing.repeat import qgis_process_call, shell_line
+from sar_dino_qgis.processing.wording import in_qgis_terms, refusal
 from sar_dino_qgis.settings import problem_with_python
 from sardino_core.contract.command_line import command_line
-from sardino_core.contract.errors import Cancelled, InputMissing, SardinoError
+from sardino_core.contract.errors import Cancelled, InputMissing, SardinoError, SettingInvalid
 from sardino_core.contract.jobs import Job
 from sardino_core.contract.messages import Result
 from sardino_core.contract.model_reader import STARTER
 
 Parameters = Mapping[str, Any]
+_SWITCHED_OFF = "The run was stopped, for the plugin was switched off. Run it again."
 _QUOTED = re.compile(r"`([^`]+)`")  # as the texts quote words; the help panel is HTML
 
 
@@ -111,8 +112,9 @@ class SardinoAlgorithm(QgsProcessingAlgorithm):
         try:
             self.check(parameters, context)
         except SardinoError as error:
-            return False, str(error)
-        return super().checkParameterValues(parameters, context)  # whose reasons are shorter
+            return False, self.worded(str(error))
+        suitable, message = super().checkParameterValues(parameters, context)
+        return suitable, message and (refusal(self.parameterDefinitions(), parameters, context) or message)
 
     def prepareAlgorithm(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
@@ -120,23 +122,32 @@ class SardinoAlgorithm(QgsProcessingAlgorithm):
         try:
             self.read_layers(parameters, context)
         except SardinoError as error:
-            raise QgsProcessingException(str(error)) from error
+            raise QgsProcessingException(self.worded(str(error))) from error
+        self._pool = self.provider().pool  # the provider may be gone when the run begins
         return True
 
     def processAlgorithm(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> dict[str, Any]:
+        if self._pool.closed:
+            raise QgsProcessingException(tr(_SWITCHED_OFF))
         try:
             job = self.job(parameters, context, feedback)
             feedback.pushInfo(tr("The same from a command line:"))
-            feedback.pushCommandInfo(shlex.join(command_line(job)))
+            feedback.pushCommandInfo(shell_line(command_line(job)))
             feedback.pushCommandInfo(qgis_process_call(self.id(), parameters, self.parameterDefinitions()))
-            result = self.provider().pool.run(job, FeedbackListener(feedback))
+            result = self._pool.run(job, FeedbackListener(feedback, self.worded))
             return self.finish(job, result, context, feedback)
-        except Cancelled:
+        except Cancelled as error:
+            if not feedback.isCanceled():
+                raise QgsProcessingException(tr(_SWITCHED_OFF)) from error
             return {}  # QGIS's own way to tell a run that was stopped
         except SardinoError as error:
-            raise QgsProcessingException(str(error)) from error
+            raise QgsProcessingException(self.worded(str(error))) from error
+
+    def worded(self, text: str) -> str:
+        """A message of the core as a user of this algorithm understands it."""
+        return in_qgis_terms(text, [item.name() for item in self.parameterDefinitions()])
 
     # Parameters as the core takes them ------------------------------------------------------------------------------
 
@@ -144,6 +155,26 @@ class SardinoAlgorithm(QgsProcessingAlgorithm):
         """The model as the worker takes it: `starter`, or an absolute path."""
         text = self.parameterAsString(parameters, name, context).strip()
         return text if text in ("", STARTER) else str(Path(text).expanduser().absolute())
+
+    def layer_destination(
+        self,
+        parameters: Parameters,
+        name: str,
+        context: QgsProcessingContext,
+        endings: Sequence[str] = (".tif", ".tiff"),
+    ) -> str:
+        """The path of a layer to write, as QGIS knows it; empty where it was not asked for.
+
+        Asks QGIS, and does so once: a temporary output has another name each time. Raises SettingInvalid.
+        """
+        path = self.parameterAsOutputLayer(parameters, name, context)
+        if path and Path(path).suffix.lower() not in endings:
+            title = self.parameterDefinition(name).description()
+            raise SettingInvalid(
+                f"{title}: {path} does not end in {endings[0]}, the one format that is written.",
+                f"Give it a name that ends in {endings[0]}.",
+            )
+        return path
 
     def class_map_file(self, parameters: Parameters, context: QgsProcessingContext) -> str:
         """The file of CLASSIFIED. Raises InputMissing, or SettingInvalid for a layer that is no file."""

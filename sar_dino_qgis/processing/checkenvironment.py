@@ -65,7 +65,8 @@ class CheckEnvironment(SardinoAlgorithm):
         except Cancelled:
             return {}
         except OSError as error:
-            raise QgsProcessingException(f"{report} cannot be written ({error.strerror}).") from error
+            reason = f"{report} cannot be written ({error.strerror}). Choose another place for the report."
+            raise QgsProcessingException(reason) from error
         for finding in found:
             (feedback.pushInfo if finding.ok else feedback.pushWarning)(finding.line())
         ready = all(finding.ok for finding in found)

@@ -5,6 +5,7 @@ The worker judges finally and with more knowledge; what is refused here it would
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from qgis.core import QgsRectangle
@@ -39,7 +40,7 @@ def parse_bands(text: str) -> dict[str, int]:
     bands: dict[str, int] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         name, separator, number = (piece.strip() for piece in part.partition("="))
-        if not separator or not number.isdigit() or not name:
+        if not separator or not re.fullmatch(r"[0-9]{1,5}", number) or not name:
             raise SettingInvalid(f"The bands {text!r} are not of the form VV=1,VH=2.")
         polarisation, at, season = name.partition("@")
         bands[polarisation.upper() + at + season.lower()] = int(number)

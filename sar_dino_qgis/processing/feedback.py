@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from qgis.core import QgsProcessingFeedback
 from qgis.PyQt.QtCore import QCoreApplication, QThread
@@ -15,8 +16,9 @@ _COUNTED = re.compile(r"^(\w+) \d+ of (\d+)$")
 class FeedbackListener(Listener):
     """Passes everything on to a Processing feedback."""
 
-    def __init__(self, feedback: QgsProcessingFeedback) -> None:
-        self._feedback = feedback
+    def __init__(self, feedback: QgsProcessingFeedback, worded: Callable[[str], str] = str) -> None:
+        """`worded` turns the core's log lines into what the user shall read."""
+        self._feedback, self._worded = feedback, worded
         self._stage = ""
 
     def progress(self, fraction: float, message: str) -> None:
@@ -28,9 +30,9 @@ class FeedbackListener(Listener):
 
     def log(self, level: str, message: str) -> None:
         if level == "warning":
-            self._feedback.pushWarning(message)
+            self._feedback.pushWarning(self._worded(message))
         else:
-            self._feedback.pushInfo(message)
+            self._feedback.pushInfo(self._worded(message))
 
     def cancelled(self) -> bool:
         application = QCoreApplication.instance()

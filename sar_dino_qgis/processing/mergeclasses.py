@@ -19,10 +19,12 @@ from sar_dino_qgis.processing import parameters as declare
 from sar_dino_qgis.processing.base import Parameters, SardinoAlgorithm
 from sar_dino_qgis.processing.tables import rows_of, words
 from sardino_core.contract.class_table import parse_table
+from sardino_core.contract.errors import SettingInvalid
 from sardino_core.contract.jobs import MergeClassesJob
 from sardino_core.contract.messages import Result
 
 _COLUMNS = ("class value", "becomes", "name", "colour")
+_ROWS = f"Correct the table; the cells of a row are: {', '.join(_COLUMNS)}."
 
 
 class MergeClasses(SardinoAlgorithm):
@@ -55,7 +57,11 @@ class MergeClasses(SardinoAlgorithm):
 
     def check(self, parameters: Parameters, context: QgsProcessingContext) -> None:
         self.class_map_file(parameters, context)
-        parse_table(self._entries(parameters, context))
+        try:
+            parse_table(self._entries(parameters, context))
+        except SettingInvalid as error:
+            in_words = "=" in error.hint  # as the command line takes them
+            raise SettingInvalid(error.message, _ROWS if in_words else error.hint) from error
 
     def read_layers(self, parameters: Parameters, context: QgsProcessingContext) -> None:
         self._classified = self.class_map_file(parameters, context)
@@ -63,7 +69,7 @@ class MergeClasses(SardinoAlgorithm):
     def job(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> MergeClassesJob:
-        self._destination = self.parameterAsOutputLayer(parameters, "OUTPUT", context)
+        self._destination = self.layer_destination(parameters, "OUTPUT", context)
         output = str(Path(self._destination).absolute())
         return MergeClassesJob(self._classified, output, self._entries(parameters, context))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -43,6 +44,6 @@ def class_settings(cells: Sequence[Any]) -> tuple[str, ...]:
 
 
 def _number(text: str, low: int, high: int) -> int:
-    if not text.lstrip("-").isdigit() or not low <= int(text) <= high:
+    if not re.fullmatch(r"-?[0-9]{1,9}", text) or not low <= int(text) <= high:
         raise SettingInvalid(f"{text!r} is no whole number from {low} to {high}.", "Correct the table of classes.")
     return int(text)

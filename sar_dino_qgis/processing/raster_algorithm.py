@@ -6,15 +6,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from qgis.core import QgsProcessingContext, QgsProcessingFeedback, QgsProcessingUtils, QgsRasterLayer
+from qgis.core import (
+    NULL,
+    QgsCoordinateReferenceSystem,
+    QgsProcessingContext,
+    QgsProcessingFeedback,
+    QgsProcessingUtils,
+    QgsRasterLayer,
+    QgsRectangle,
+)
 
 from sar_dino_qgis.layers.post_processor import announce, layer_name
 from sar_dino_qgis.layers.styles import write_style
-from sar_dino_qgis.processing.areas import geojson_of
+from sar_dino_qgis.processing.areas import geojson_of, geometry_check
 from sar_dino_qgis.processing.base import Parameters, SardinoAlgorithm
 from sar_dino_qgis.processing.checks import check_bands, check_extent, check_spacing, model_of, parse_bands
 from sar_dino_qgis.processing.rasters import Raster, file_of, rasters_of
-from sardino_core.contract.errors import InputMissing
+from sardino_core.contract.errors import AreaOutside, InputMissing
 from sardino_core.contract.jobs import RunOptions, SceneOptions
 from sardino_core.contract.messages import Result
 from sardino_core.contract.model_spec import ModelSpec
@@ -43,11 +51,11 @@ class RasterAlgorithm(SardinoAlgorithm):
         rasters = self._read_rasters(parameters, context)
         check_bands(rasters, spec, self._bands(parameters, context))
         check_spacing(rasters, spec)
-        check_extent(rasters, self.parameterAsExtent(parameters, "EXTENT", context, rasters[0].crs))
+        check_extent(rasters, self._area(parameters, context, rasters[0].crs))
 
     def read_layers(self, parameters: Parameters, context: QgsProcessingContext) -> None:
         self._rasters = self._read_rasters(parameters, context)
-        area = self.parameterAsExtent(parameters, "EXTENT", context, self._rasters[0].crs)
+        area = self._area(parameters, context, self._rasters[0].crs)
         bounds = (area.xMinimum(), area.yMinimum(), area.xMaximum(), area.yMaximum())
         self._extent = None if area.isNull() else bounds
         mask = self.parameterAsLayer(parameters, "MASK", context) if self.parameterDefinition("MASK") else None
@@ -79,11 +87,8 @@ class RasterAlgorithm(SardinoAlgorithm):
         )
 
     def output_path(self, parameters: Parameters, name: str, context: QgsProcessingContext) -> str | None:
-        """The absolute path of a raster to write; None where it was not asked for.
-
-        Asks QGIS once: a temporary output has another name each time.
-        """
-        destination = self.parameterAsOutputLayer(parameters, name, context)
+        """The absolute path of a raster to write; None where it was not asked for. Raises SettingInvalid."""
+        destination = self.layer_destination(parameters, name, context)
         if not destination:
             return None
         self._destinations[name] = destination
@@ -112,6 +117,15 @@ class RasterAlgorithm(SardinoAlgorithm):
             )
         return rasters_of(layers)
 
+    def _area(
+        self, parameters: Parameters, context: QgsProcessingContext, crs: QgsCoordinateReferenceSystem
+    ) -> QgsRectangle:
+        """EXTENT in that CRS; null where none was given. Raises AreaOutside for one that is nothing."""
+        area = self.parameterAsExtent(parameters, "EXTENT", context, crs)
+        if area.isNull() and parameters.get("EXTENT") not in (None, "", NULL):
+            raise AreaOutside("The extent is empty, or not known in the raster's CRS.", "Choose one, or clear it.")
+        return area
+
     def _bands(self, parameters: Parameters, context: QgsProcessingContext) -> dict[str, int]:
         return parse_bands(self.parameterAsString(parameters, "BANDS", context))
 
@@ -119,4 +133,6 @@ class RasterAlgorithm(SardinoAlgorithm):
         self, parameters: Parameters, name: str, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> str | None:
         source = self.parameterAsSource(parameters, name, context) if self.parameterDefinition(name) else None
-        return geojson_of(source, name.lower(), feedback) if source is not None else None
+        if source is None:
+            return None
+        return geojson_of(source, name.lower(), geometry_check(parameters.get(name), context), feedback)

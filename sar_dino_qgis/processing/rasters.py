@@ -11,13 +11,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from qgis.core import QgsCoordinateReferenceSystem, QgsProviderRegistry, QgsRasterLayer, QgsRectangle, QgsUnitTypes
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsMapLayer,
+    QgsProviderRegistry,
+    QgsRasterLayer,
+    QgsRectangle,
+    QgsUnitTypes,
+)
 
 from sardino_core.contract.errors import InputMissing, SettingInvalid
 
 _METRES_PER_DEGREE = 111_320.0
 _POLARISATION = re.compile(r"(?<![a-z])(vv|vh|hh|hv)(?:asc|desc?|dsc|db|lin|amp)?(?![a-z])", re.IGNORECASE)
-_NO_FILE = re.compile(r"(?i)^(https?|ftp|wms|wcs|wmts|pg|postgres|memory)\b|^\s*<|\burl=")
+_NO_FILE = re.compile(r"(?i)^(https?|ftp|wms|wcs|wmts|pg|postgres\w*|memory):|^\s*<|\burl=")
 _SAVE_IT = "Save it as a GeoTIFF first (layer menu: Export, Save As)."
 
 
@@ -43,12 +50,12 @@ class Raster:
         return {found.upper() for text in texts for found in _POLARISATION.findall(text)}
 
 
-def rasters_of(layers: Sequence[QgsRasterLayer]) -> list[Raster]:
+def rasters_of(layers: Sequence[QgsMapLayer]) -> list[Raster]:
     """The layers as files. Raises SettingInvalid for one that is no file, InputMissing for one that is gone."""
     return [_raster(layer) for layer in layers]
 
 
-def file_of(layer: QgsRasterLayer) -> str:
+def file_of(layer: QgsMapLayer) -> str:
     """What GDAL opens for this layer. Raises SettingInvalid, or InputMissing."""
     if layer.providerType() != "gdal" or _NO_FILE.search(layer.source()):
         raise SettingInvalid(
@@ -65,9 +72,10 @@ def file_of(layer: QgsRasterLayer) -> str:
     raise InputMissing(f"The file {path} of the layer {layer.name()} does not exist.", "Check the layer's source.")
 
 
-def _raster(layer: QgsRasterLayer) -> Raster:
+def _raster(layer: QgsMapLayer) -> Raster:
+    path = file_of(layer)  # first: what is no raster has no bands either
     bands = tuple(re.sub(r"^Band \d+(: )?", "", layer.bandName(band + 1)) for band in range(layer.bandCount()))
-    return Raster(file_of(layer), bands, _spacing_m(layer), layer.extent(), layer.crs())
+    return Raster(path, bands, _spacing_m(layer), layer.extent(), layer.crs())
 
 
 def _spacing_m(layer: QgsRasterLayer) -> float | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import subprocess  # nosec B404
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -26,7 +28,12 @@ def qgis_process_call(
     """One line for a shell; parameters that were not given are left to their defaults."""
     given = [(item, parameters.get(item.name())) for item in definitions]
     values = [f"{item.name()}={text}" for item, value in given for text in _texts_of(item, value)]
-    return shlex.join(["qgis_process", "run", algorithm, "--", *values])
+    return shell_line(["qgis_process", "run", algorithm, "--", *values])
+
+
+def shell_line(words: Sequence[str], windows: bool = os.name == "nt") -> str:
+    """The words quoted for the shell of this machine: in Windows' an apostrophe quotes nothing."""
+    return subprocess.list2cmdline(words) if windows else shlex.join(words)
 
 
 def _texts_of(definition: QgsProcessingParameterDefinition, value: Any) -> Iterator[str]:

@@ -72,7 +72,7 @@ class SamplePoints(SardinoAlgorithm):
     def job(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback
     ) -> SamplePointsJob:
-        self._destination = self.parameterAsOutputLayer(parameters, "OUTPUT", context)
+        self._destination = self.layer_destination(parameters, "OUTPUT", context, (".geojson", ".json"))
         return SamplePointsJob(
             self._classified,
             str(Path(self._destination).absolute()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +26,8 @@ from sar_dino_qgis.processing.rasters import file_of
 from sardino_core.contract.errors import InputMissing, OutputUnwritable, SettingInvalid
 from sardino_core.contract.messages import Result
 
+_MODEL = ".safetensors"
+
 
 class TrainingAlgorithm(SardinoAlgorithm):
     """Keeps what else the run leaves (checkpoint, metrics, TensorBoard events) in a folder named like the model."""
@@ -45,8 +48,9 @@ class TrainingAlgorithm(SardinoAlgorithm):
         return self._files[name]
 
     def run_folder(self, parameters: Parameters, context: QgsProcessingContext) -> str:
-        """Where the run works: the model's path without its ending. Remembers the model's path."""
-        self._model = Path(self.parameterAsFileOutput(parameters, "OUTPUT", context)).absolute()
+        """Where the run works: the model's path without its ending. Remembers the model's path, which has one."""
+        named = Path(self.parameterAsFileOutput(parameters, "OUTPUT", context)).absolute()
+        self._model = named if named.suffix == _MODEL else named.with_name(named.name + _MODEL)
         return str(self._model.with_suffix(""))
 
     def epochs(self, parameters: Parameters, context: QgsProcessingContext) -> float | None:
@@ -67,9 +71,9 @@ class TrainingAlgorithm(SardinoAlgorithm):
         for name, value in result.values.items():
             feedback.pushInfo(f"{name}: {value:.4g}" if isinstance(value, float) else f"{name}: {value}")
         try:
-            for role, suffix in (("model", ".safetensors"), ("export", ".onnx")):
+            for role, suffix in (("model", _MODEL), ("export", ".onnx")):
                 if role in result.outputs:
-                    shutil.copyfile(result.outputs[role], self._model.with_suffix(suffix))
+                    _copy(result.outputs[role], self._model.with_suffix(suffix))
         except OSError as error:
             raise OutputUnwritable(
                 f"{self._model} cannot be written ({error.strerror}).", f"The model lies in {job.output}."
@@ -82,6 +86,16 @@ class TrainingAlgorithm(SardinoAlgorithm):
             title = self.parameterDefinition(name).description()
             raise InputMissing(f"{title}: there is no raster that can be opened.", "Choose local files.")
         return tuple(file_of(layer) for layer in layers)
+
+
+def _copy(source: str, target: Path) -> None:
+    """Copy a file whole or not at all. Raises OSError."""
+    aside = target.with_name(f".{target.name}.part")
+    try:
+        shutil.copyfile(source, aside)
+        os.replace(aside, target)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def rasters(name: str, title: str, help_text: str) -> QgsProcessingParameterDefinition:

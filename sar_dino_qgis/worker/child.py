@@ -42,6 +42,7 @@ _POLL_S = 0.1
 _POLITE_S = 1.2  # a cancelled job may end by itself, and tidy up; cancelling takes effect within two seconds
 _TERMINATE_S = 0.4  # and after being asked by the operating system
 _STOPPED = "The run was stopped."
+_ENDED = "The worker process was asked to end by the operating system or by another program, in the middle of the run."
 _TAIL = 8192  # bytes of stderr
 
 
@@ -167,7 +168,11 @@ class Child:
             if isinstance(message, Result):
                 return message
             if isinstance(message, Failure):
-                raise message.error()
+                error = message.error()
+                if isinstance(error, Cancelled) and stop_at == math.inf:  # nobody here wished it
+                    self.busy = True  # it is about to leave
+                    raise WorkerDied(_ENDED, "The next run starts a new worker.")
+                raise error
             _pass_on(message, listener)
 
     def stop(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import queue
 import subprocess  # nosec B404
 import threading
@@ -16,6 +17,7 @@ from sardino_core.contract.listener import Listener
 from sardino_core.contract.pipes import read_lines
 
 _POLL_S = 0.1
+_AHEAD = 1000  # lines that the program may be ahead; then it waits
 
 
 def ask(command: list[str], timeout_s: float) -> str:
@@ -50,8 +52,9 @@ def follow(
     process = start_process(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **settings
     )
-    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(process, lines), name="sardino-command", daemon=True).start()
+    lines: queue.Queue[str | None] = queue.Queue(_AHEAD)
+    over = threading.Event()
+    threading.Thread(target=_listen, args=(process, lines, over), name="sardino-command", daemon=True).start()
     until = time.monotonic() + timeout_s
     try:
         while time.monotonic() < until:
@@ -64,11 +67,15 @@ def follow(
                 told(line)
         return None
     finally:
+        over.set()
         kill_process(process)
 
 
-def _listen(process: subprocess.Popen[bytes], lines: queue.SimpleQueue[str | None]) -> None:
+def _listen(process: subprocess.Popen[bytes], lines: queue.Queue[str | None], over: threading.Event) -> None:
+    """Until the program's output ends, or nobody wants it any more."""
     with cast("IO[bytes]", process.stdout) as pipe:
-        for line in read_lines(pipe.fileno()):
-            lines.put(line)
-    lines.put(None)
+        for line in itertools.chain(read_lines(pipe.fileno()), [None]):
+            while not over.is_set():
+                with suppress(queue.Full):
+                    lines.put(line, timeout=_POLL_S)
+                    break

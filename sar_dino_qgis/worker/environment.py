@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from sardino_core.contract.serial import from_dict, to_dict
 
 VARIABLE = "SARDINO_PYTHON"
 _RECORD = "sardino-environment.json"
+_KEPT = 1000  # lines of a check: something else may talk for ever
 _CHECK_S = 180.0  # torch's first import, from a cold disk
 
 
@@ -54,7 +56,8 @@ def worker_python(named: str, chosen: str, folder: Path) -> str:
         if python and shutil.which(python) is None:
             raise EnvironmentMissing(f"There is no Python {python}, which {source} names.", "Correct it, or clear it.")
         if python:
-            return python
+            a_path = Path(python).name != python
+            return str(Path(python).absolute()) if a_path else python  # a worker runs in another folder
     if not is_ready(folder):
         raise EnvironmentMissing(
             "The Python environment for the work has not been made yet.",
@@ -78,9 +81,8 @@ def is_ready(folder: Path) -> bool:
 def read_record(folder: Path) -> Record | None:
     """What is known of the environment in `folder`; None where there is none of the plugin's."""
     try:
-        body = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
-        return Record(**{**body, "requirements": tuple(body["requirements"])})
-    except (OSError, ValueError, TypeError, KeyError):
+        return from_dict(Record, json.loads((folder / _RECORD).read_text(encoding="utf-8")))
+    except (OSError, ValueError, SardinoError):
         return None
 
 
@@ -109,7 +111,9 @@ def remove(folder: Path) -> None:
                 shutil.rmtree(entry)
             elif entry.name != _RECORD:  # it marks the folder as ours until nothing else is left
                 entry.unlink()
-        shutil.rmtree(folder)
+        (folder / _RECORD).unlink(missing_ok=True)
+        if not folder.is_symlink():  # a link leads to a disk with more room, and goes on doing so
+            folder.rmdir()
     except OSError as error:
         raise EnvironmentFailed(
             f"{error.filename or folder} cannot be removed ({error.strerror}).",
@@ -122,7 +126,7 @@ def check(python: str, listener: Listener | None = None) -> list[Finding]:
 
     Takes seconds. Raises EnvironmentMissing and EnvironmentFailed where it cannot even be asked, and Cancelled.
     """
-    lines: list[str] = []
+    lines: deque[str] = deque(maxlen=_KEPT)
     status = follow(core_command(python, "check", "--json"), listener or Listener(), lines.append, timeout_s=_CHECK_S)
     for line in reversed(lines):
         with suppress(SardinoError):

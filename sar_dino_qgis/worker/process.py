@@ -37,6 +37,7 @@ class WorkerPool:
         self._closing = threading.Event()
         self._lock = threading.Lock()
         self._warm: Child | None = None
+        self._under_way = 0  # jobs
 
     def run(self, job: Job, listener: Listener) -> Result:
         """Do the job, whose paths are absolute, in a worker; pass on progress and log lines; return its result.
@@ -52,14 +53,24 @@ class WorkerPool:
             except Retired:  # it had left for lack of jobs in this very moment
                 return self._run_in(None, job, voice)
 
-    def dismiss(self) -> None:
-        """Let the warm worker go, such as before its environment is replaced. Running jobs go on. Never waits."""
+    def dismiss(self) -> bool:
+        """Let the warm worker go, such as before its environment is replaced; whether none is left that does a job.
+
+        Running jobs go on. Never waits.
+        """
         self._keep(None)
+        with self._lock:
+            return not self._under_way
 
     def close(self) -> None:
         """Stop the running jobs, which then raise Cancelled in their threads, and let the processes go. Never waits."""
         self._closing.set()
         self._keep(None)
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called: no job begins any more."""
+        return self._closing.is_set()
 
     def _run_in(self, child: Child | None, job: Job, listener: Listener) -> Result:
         if child is None:
@@ -86,11 +97,17 @@ class WorkerPool:
             listener.log("info", f"{_AT_ONCE} runs are under way; this one waits for its turn.")
             while not self._turns.acquire(timeout=_POLL_S):
                 listener.raise_if_cancelled()
+        self._count(1)
         try:
             listener.raise_if_cancelled()
             yield
         finally:
+            self._count(-1)
             self._turns.release()
+
+    def _count(self, change: int) -> None:
+        with self._lock:
+            self._under_way += change
 
     def _take(self) -> Child | None:
         """The warm worker, if there is one, and of the interpreter that is wanted now."""

@@ -53,7 +53,10 @@ class ClassMap:
             raise NotARaster(f"{self.name} is a container without bands of its own.", "Give one of its parts.")
         if np.dtype(data.dtypes[0]).kind not in "iu":
             data.close()
-            raise NotARaster(f"{self.name} holds {data.dtypes[0]} values, but a class map holds whole numbers.")
+            raise NotARaster(
+                f"{self.name} holds {data.dtypes[0]} values, but a class map holds whole numbers.",
+                "Convert it, to bytes for example: gdal_translate -ot Byte, in QGIS Raster > Conversion > Translate.",
+            )
         on_a_map = data.crs is not None and (data.crs.is_geographic or data.crs.is_projected)  # not a local CRS
         self.grid = RasterGrid(data.width, data.height, data.transform, data.crs if on_a_map else None)
         self.named = {item.value: item for item in read_aux_xml(Path(path + ".aux.xml"))}

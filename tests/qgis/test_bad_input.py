@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 from osgeo import gdal
 from qgis.core import (
+    NULL,
     QgsApplication,
+    QgsFeature,
+    QgsFeatureRequest,
+    QgsGeometry,
     QgsProcessingContext,
     QgsProcessingException,
+    QgsProcessingFeatureSourceDefinition,
     QgsProject,
     QgsRasterLayer,
+    QgsRectangle,
     QgsReferencedRectangle,
     QgsVectorLayer,
 )
 
+from sar_dino_qgis.processing.wording import in_qgis_terms
 from tests.qgis.conftest import ROOT
 from tests.qgis.test_maps import LONLAT, rectangle_of
 
@@ -56,6 +65,21 @@ def test_a_layer_that_is_no_file(refusal):
     assert "tiles of the web is no raster file" in message and "GeoTIFF" in message
 
 
+def test_a_layer_that_is_no_raster(refusal):
+    points = QgsVectorLayer("Point?crs=EPSG:4326", "points", "memory")
+    assert "points is no raster file" in refusal("segment", INPUT=[points], OUTPUT="TEMPORARY_OUTPUT")
+
+
+@pytest.mark.parametrize("folder", ["memory", "pg", "wms"])
+def test_a_relative_path_may_begin_like_the_address_of_a_service(plugin, scene, tmp_path, monkeypatch, folder):
+    (tmp_path / folder).mkdir()
+    shutil.copy(scene, tmp_path / folder / "scene.tif")
+    monkeypatch.chdir(tmp_path)
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("sardino:segment")
+    parameters = {"INPUT": [f"{folder}/scene.tif"], "OUTPUT": "TEMPORARY_OUTPUT"}
+    assert algorithm.checkParameterValues(parameters, QgsProcessingContext()) == (True, "")
+
+
 @pytest.mark.parametrize(
     ("model", "reason"),
     [
@@ -85,7 +109,7 @@ def test_other_polarisations(refusal, scene, tmp_path):
     assert "holds HV and HH" in message and "needs VV and VH" in message
 
 
-@pytest.mark.parametrize("bands", ["VV", "VV=one", "=1", "VV:1,VH:2"])
+@pytest.mark.parametrize("bands", ["VV", "VV=one", "=1", "VV:1,VH:2", "VV=²,VH=1"])
 def test_bands_that_cannot_be_read(refusal, scene, bands):
     assert "VV=1,VH=2" in refusal("segment", INPUT=[scene], BANDS=bands, OUTPUT="TEMPORARY_OUTPUT")
 
@@ -98,10 +122,52 @@ def test_pixels_that_are_too_large(refusal, scene, tmp_path):
     assert "1000 m apart" in message and "2 to 160 m" in message
 
 
+@pytest.mark.parametrize(
+    ("given", "allowed"),
+    [
+        ({"OVERLAP": 5}, "(OVERLAP) is 5; allowed are numbers from 0 to 0.75."),
+        ({"BATCH_SIZE": -1}, "(BATCH_SIZE) is -1; allowed are whole numbers from 0 to 4096."),
+        ({"UNITS": "furlong"}, "(UNITS) is 'furlong'; allowed are auto, db, power, amplitude, uint8db, dn83."),
+    ],
+)
+def test_a_value_that_is_not_allowed(refusal, scene, given, allowed):
+    assert allowed in refusal("segment", INPUT=[scene], **given, OUTPUT="TEMPORARY_OUTPUT")
+
+
+def test_the_core_speaks_of_parameters(run, scene, tmp_path):
+    with pytest.raises(QgsProcessingException, match=r"UNITS power was given.* Pass UNITS db\."):
+        run("segment", INPUT=[scene], UNITS="power", OUTPUT=str(tmp_path / "a.tif"))
+
+
+def test_only_its_own_parameters_are_named():
+    text = "--units and --batch-size, or --no-abstain? See `sardino check`; a--units.tif and /--units are files."
+    found = in_qgis_terms(text, ["UNITS", "BATCH_SIZE"])
+    assert found == (
+        "UNITS and BATCH_SIZE, or --no-abstain? See `Check the environment`; a--units.tif and /--units are files."
+    )
+
+
 def test_an_extent_elsewhere(refusal, scene):
     box, crs = rectangle_of(scene, 3, 3, 4, 4)
     message = refusal("segment", INPUT=[scene], EXTENT=QgsReferencedRectangle(box, crs), OUTPUT="TEMPORARY_OUTPUT")
     assert "does not meet scene.tif" in message
+
+
+@pytest.mark.parametrize("extent", ["0,0,0,0", QgsRectangle()])
+def test_an_extent_that_is_nothing_is_not_the_whole_scene(refusal, scene, extent):
+    assert "The extent is empty" in refusal("segment", INPUT=[scene], EXTENT=extent, OUTPUT="TEMPORARY_OUTPUT")
+
+
+def test_no_extent_is_the_whole_scene(plugin, scene):
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("sardino:segment")
+    for nothing in (None, "", NULL):
+        parameters = {"INPUT": [scene], "EXTENT": nothing, "OUTPUT": "TEMPORARY_OUTPUT"}
+        assert algorithm.checkParameterValues(parameters, QgsProcessingContext()) == (True, "")
+
+
+def test_a_map_of_fractions_is_refused_with_the_way_out(run, scene, tmp_path):
+    with pytest.raises(QgsProcessingException, match=r"whole numbers\..*Translate"):
+        run("samplepoints", CLASSIFIED=scene, OUTPUT=str(tmp_path / "a.geojson"))
 
 
 def test_a_layer_of_attention_that_is_not_there(refusal, scene):
@@ -118,6 +184,43 @@ def test_a_cutline_without_polygons(run, scene, tmp_path):
         run("segment", INPUT=[scene], CUTLINE=empty, OUTPUT=str(tmp_path / "a.tif"))
 
 
+@pytest.fixture
+def bow_tie(scene):
+    """A layer with a polygon that crosses itself over the scene."""
+    box = QgsRasterLayer(scene).extent()
+    layer = QgsVectorLayer(f"Polygon?crs={QgsRasterLayer(scene).crs().authid()}", "bow tie", "memory")
+    left, right, low, high = box.xMinimum(), box.xMaximum(), box.yMinimum(), box.yMaximum()
+    feature = QgsFeature()
+    corners = [(left, low), (right, high), (right, low), (left, high), (left, low)]
+    feature.setGeometry(QgsGeometry.fromWkt(f"Polygon(({', '.join(f'{x} {y}' for x, y in corners)}))"))
+    layer.dataProvider().addFeature(feature)
+    QgsProject.instance().addMapLayer(layer)
+    yield layer
+    QgsProject.instance().clear()
+
+
+@pytest.mark.parametrize("role", ["CUTLINE", "MASK"])
+def test_an_invalid_polygon_is_told_and_qgis_lives(run, scene, tmp_path, bow_tie, role):
+    for _ in range(3):
+        with pytest.raises(QgsProcessingException, match=r"has an invalid geometry\. Run `Fix geometries`"):
+            run("segment", INPUT=[scene], **{role: bow_tie}, OUTPUT=str(tmp_path / "a.tif"))
+
+
+def test_an_invalid_polygon_is_left_out_or_taken_where_the_user_wants_it(run, scene, tmp_path, bow_tie):
+    def with_check(name):
+        definition = QgsProcessingFeatureSourceDefinition(
+            bow_tie.id(),
+            flags=QgsProcessingFeatureSourceDefinition.Flag.FlagOverrideDefaultGeometryCheck,
+            geometryCheck=getattr(QgsFeatureRequest.InvalidGeometryCheck, name),
+        )
+        run("segment", INPUT=[scene], CUTLINE=definition, OUTPUT=str(tmp_path / "a.tif"))
+
+    with pytest.raises(QgsProcessingException, match="holds no feature"):
+        with_check("GeometrySkipInvalid")
+    with_check("GeometryNoCheck")
+    assert (tmp_path / "a.tif").exists()
+
+
 def test_what_only_the_worker_knows_is_told_in_one_line(run, scene, tmp_path):
     with pytest.raises(QgsProcessingException) as refused:
         run("segment", INPUT=[scene], BANDS="VV=1,VH=1", OUTPUT=str(tmp_path / "a.tif"))
@@ -128,6 +231,20 @@ def test_what_only_the_worker_knows_is_told_in_one_line(run, scene, tmp_path):
 def test_a_folder_that_cannot_be_written(run, scene, tmp_path):
     with pytest.raises(QgsProcessingException, match="does not exist"):
         run("segment", INPUT=[scene], OUTPUT=str(tmp_path / "nowhere" / "a.tif"))
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.vrt", "a", "a.tif.gz"])
+def test_a_format_that_is_not_written(run, scene, tmp_path, name):
+    with pytest.raises(QgsProcessingException, match=r"Land cover: .* does not end in \.tif"):
+        run("segment", INPUT=[scene], OUTPUT=str(tmp_path / name))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["a.shp", "a.gpkg"])
+def test_points_are_written_as_geojson_alone(run, place, tmp_path, name):
+    with pytest.raises(QgsProcessingException, match=r"does not end in \.geojson"):
+        run("samplepoints", CLASSIFIED=str(place / "labels.tif"), OUTPUT=str(tmp_path / name))
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_layer_whose_file_is_gone(refusal, scene, tmp_path):

@@ -10,7 +10,17 @@ from pathlib import Path
 import pytest
 from processing.gui.AlgorithmDialog import AlgorithmDialog
 from processing.gui.BatchAlgorithmDialog import BatchAlgorithmDialog
-from qgis.core import QgsApplication, QgsProcessingContext, QgsProject
+from processing.modeler.ModelerParametersDialog import ModelerParametersDialog
+from qgis.core import (
+    QgsApplication,
+    QgsProcessingContext,
+    QgsProcessingModelAlgorithm,
+    QgsProcessingModelChildAlgorithm,
+    QgsProcessingModelChildParameterSource,
+    QgsProcessingModelParameter,
+    QgsProcessingParameterString,
+    QgsProject,
+)
 from qgis.PyQt.QtCore import QTimer
 from qgis.PyQt.QtWidgets import QFileDialog
 
@@ -57,6 +67,43 @@ def test_any_path_can_be_typed(qapp, qtbot):
     chooser.set_value("/some/where/else.safetensors")
     assert chooser.value() == "/some/where/else.safetensors"
     assert "does not exist" in card(chooser.value())
+
+
+def test_a_model_that_is_called_like_another_is_the_one_that_was_chosen(qapp, models, qtbot):
+    shutil.copy(resolve_model("starter"), models / "starter.safetensors")
+    chooser = ModelChooser()
+    qtbot.addWidget(chooser)
+    names = [chooser.list.itemText(number) for number in range(chooser.list.count())]
+    assert names == ["starter", "mine", "starter"]
+    for number, value in ((2, str(models / "starter.safetensors")), (0, "starter")):
+        chooser.list.setCurrentIndex(number)
+        assert chooser.value() == value
+    chooser.list.setEditText("mine")
+    assert chooser.value() == str(models / "mine.safetensors")
+
+
+def test_in_the_model_designer_the_model_comes_from_an_input_or_from_training(plugin, qtbot):
+    source = QgsProcessingModelChildParameterSource
+    model = QgsProcessingModelAlgorithm("chain", "tests")
+    model.addModelParameter(QgsProcessingParameterString("which", "Which"), QgsProcessingModelParameter("which"))
+    segment, training = (QgsProcessingModelChildAlgorithm(f"sardino:{name}") for name in ("segment", "finetune"))
+    for child, name in ((segment, "segment"), (training, "finetune")):
+        child.setChildId(name)
+    segment.addParameterSources("MODEL", [source.fromModelParameter("which")])
+    for child in (segment, training):
+        model.addChildAlgorithm(child)
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("sardino:segment")
+    dialog = ModelerParametersDialog(algorithm, model, "segment")
+    qtbot.addWidget(dialog)
+    assert dialog.createAlgorithm().parameterSources()["MODEL"] == [source.fromModelParameter("which")]
+    offered = dialog.widget.widget.wrappers["MODEL"].widget.list
+    assert [offered.itemText(number) for number in range(1, 3)] == [
+        "Which",
+        f"'Model' from algorithm '{training.description()}'",
+    ]
+    for number, chosen in ((2, source.fromChildOutput("finetune", "OUTPUT")), (0, source.fromStaticValue("starter"))):
+        offered.setCurrentIndex(number)
+        assert dialog.createAlgorithm().parameterSources()["MODEL"] == [chosen]
 
 
 def test_the_dialog_gives_what_was_chosen(plugin, models, scene, qtbot):

@@ -10,6 +10,7 @@ import pytest
 from qgis.PyQt.QtCore import Qt, QTimer
 from qgis.PyQt.QtWidgets import QApplication, QMessageBox
 
+from sar_dino_qgis.worker import environment
 from tests.worker.wheels import write_wheels
 
 LONG_MS = 120_000
@@ -27,9 +28,14 @@ def dialog(plugin, folder, qtbot):
     """The window, after it has looked around."""
     from sar_dino_qgis.gui.environment_dialog import EnvironmentDialog
 
-    dismissed = []
-    window = EnvironmentDialog(lambda: dismissed.append(True))
-    window.dismissed = dismissed
+    dismissed, idle = [], [True]
+
+    def dismiss():
+        dismissed.append(True)
+        return idle[0]
+
+    window = EnvironmentDialog(dismiss)
+    window.dismissed, window.idle = dismissed, idle
     qtbot.addWidget(window)
     window.show()
     wait_until_idle(window, qtbot)
@@ -108,6 +114,20 @@ def test_create_stop_and_remove(dialog, folder, qtbot, tmp_path):
     qtbot.mouseClick(dialog.remove_button, Qt.MouseButton.LeftButton)
     wait_until_idle(dialog, qtbot)
     assert not folder.exists() and not dialog.remove_button.isEnabled()
+
+
+def test_an_environment_in_which_a_run_is_under_way_is_not_touched(dialog, folder, qtbot):
+    folder.mkdir()
+    environment.write_record(folder, environment.Record(True, "light", "python3", (), {}))
+    dialog.hide()
+    dialog.show()  # looks again
+    dialog.idle[0] = False
+    for button in (dialog.create_button, dialog.repair_button, dialog.remove_button):
+        assert button.isEnabled()
+        answer(QMessageBox.ButtonRole.AcceptRole)
+        qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    assert dialog.log.toPlainText().count("is under way") == 3
+    assert environment.read_record(folder).ready
 
 
 def test_an_existing_python_is_used_and_forgotten(dialog, qtbot, worker):

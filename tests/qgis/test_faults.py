@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
@@ -36,12 +37,16 @@ def large(scene, tmp_path):
 class Run:
     """An algorithm under way in a task, as the Toolbox runs it."""
 
-    def __init__(self, **parameters):
+    def __init__(self, begin=True, **parameters):
         self.context, self.feedback, self.ended = QgsProcessingContext(), Feedback(), []
         self.context.setProject(QgsProject.instance())
         algorithm = QgsApplication.processingRegistry().createAlgorithmById("sardino:segment")
         self._task = QgsProcessingAlgRunnerTask(algorithm, parameters, self.context, self.feedback)
         self._task.executed.connect(lambda successful, results: self.ended.append((successful, results)))
+        if begin:
+            self.begin()
+
+    def begin(self):
         QgsApplication.taskManager().addTask(self._task)
 
     def until(self, condition, seconds=40):
@@ -94,11 +99,24 @@ def test_the_plugin_unloaded_and_loaded_again_mid_run(plugin, large, scene, outp
     started = Run(INPUT=[large], OUTPUT=str(output))
     started.until_predicting()
     plugin.unload()
-    started.until_ended()
+    successful, _ = started.until_ended()
+    assert not successful and "switched off" in started.feedback.said[-1]
     plugin.initProcessing()
     assert nothing_but(output.parent)
     again = Run(INPUT=[scene], OUTPUT=str(output))
     assert again.until_ended()[0] and output.exists()
+
+
+def test_the_plugin_unloaded_before_a_run_begins(plugin, scene, output):
+    """A task may wait for others, while its algorithm is prepared already."""
+    started = Run(INPUT=[scene], OUTPUT=str(output), begin=False)
+    plugin.unload()
+    gc.collect()
+    started.begin()
+    successful, _ = started.until_ended()
+    plugin.initProcessing()
+    assert not successful and "switched off" in started.feedback.said[-1]
+    assert nothing_but(output.parent)
 
 
 def test_the_project_closed_mid_run(plugin, large, output):

@@ -16,10 +16,12 @@ from qgis.core import (
     QgsProcessingOutputLayerDefinition,
     QgsProject,
     QgsRasterLayer,
+    QgsStyle,
 )
 from qgis.PyQt.QtCore import QDate, Qt
 
 from sar_dino_qgis.layers.post_processor import announce, time_range
+from sar_dino_qgis.layers.styles import write_style
 from sardino_core.contract.model_reader import read_spec, resolve_model
 from tests.qgis.test_maps import values
 
@@ -67,6 +69,28 @@ def test_attention_has_a_perceptual_ramp_over_its_own_range(results):
     items = renderer.shader().rasterShaderFunction().colorRampItemList()
     lightness = [item.color.lightness() for item in items]
     assert lightness == sorted(lightness) and len(set(lightness)) == len(items)
+
+
+@pytest.mark.parametrize(("kind", "name"), [("attention", "Magma"), ("confidence", "Viridis")])
+def test_a_style_library_without_the_ramp_changes_little(results, tmp_path, kind, name):
+    """The user may have tidied it up."""
+    path = str(tmp_path / f"{kind}.tif")
+    shutil.copy(results[kind], path)
+    library = QgsStyle.defaultStyle()
+    ramp = library.colorRamp(name)
+    try:
+        assert library.removeColorRamp(name)
+        write_style(path, kind)
+    finally:
+        library.addColorRamp(name, ramp, True)
+    before, after = QgsRasterLayer(results[kind]), QgsRasterLayer(path)
+    pairs = zip(
+        *(layer.renderer().shader().rasterShaderFunction().colorRampItemList() for layer in (before, after)),
+        strict=True,
+    )
+    for one, other in pairs:
+        assert one.value == other.value
+        assert all(abs(a - b) < 25 for a, b in zip(one.color.getRgb(), other.color.getRgb(), strict=True))
 
 
 def test_embeddings_are_a_picture_of_three_bands(results):

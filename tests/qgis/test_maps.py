@@ -22,6 +22,7 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
+from sar_dino_qgis.processing.repeat import shell_line
 from tests.qgis.conftest import ROOT
 
 LONLAT = QgsCoordinateReferenceSystem("EPSG:4326")
@@ -79,6 +80,12 @@ def test_the_log_tells_how_to_repeat_the_run(run, scene, tmp_path, worker, feedb
     assert values(tmp_path / "a.tif") == values(tmp_path / "b.tif")
     call = next(line for line in feedback.said if line.startswith("qgis_process run"))
     assert {"sardino:segment", f"INPUT={scene}", "ABSTAIN=false", "OVERLAP=0.5"} <= set(shlex.split(call))
+
+
+def test_the_command_is_quoted_for_the_shell_of_the_machine():
+    words = ["sardino", "segment", "C:\\my data\\a.tif"]
+    assert shell_line(words, windows=True) == 'sardino segment "C:\\my data\\a.tif"'
+    assert shlex.split(shell_line(words, windows=False)) == words
 
 
 def test_attention_has_a_band_per_head(run, scene, tmp_path):

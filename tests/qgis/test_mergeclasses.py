@@ -142,7 +142,7 @@ def test_in_a_saved_model(plugin, scene, tmp_path):
         ({"CLASSES": ["10", "300", "", ""]}, "out of range"),
         ({"CLASSES": ["", "1", "a", ""]}, "no whole number"),
         ({"CLASSES": ["10", "1"]}, "2 cells"),
-        ({"CLASSES": [NULL]}, "changes nothing"),
+        ({"CLASSES": [NULL]}, "changes nothing. Correct the table; the cells of a row are: class value, becomes"),
         ({"CLASSIFIED": "/nowhere/map.tif"}, "cannot be opened"),
     ],
 )

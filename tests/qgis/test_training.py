@@ -33,6 +33,17 @@ def test_finetune_makes_a_model_that_maps(run, has_torch, place, tmp_path, feedb
     assert gdal.Open(output).RasterXSize == 192
 
 
+@pytest.mark.parametrize("name", ["mine", "mine.v2"])
+def test_a_model_without_its_ending_gets_it(run, has_torch, place, tmp_path, name):
+    settings = "optimiser.steps=2 optimiser.batch_size=2 optimiser.warm_up=1"
+    images, labels = ([str(place / f"{kind}.tif")] for kind in ("scene", "labels"))
+    given = {"IMAGES": images, "LABELS": labels, "INIT_MODEL": "scratch", "SETTINGS": settings}
+    result = run("finetune", **given, CONFIG="finetune-tiny", OUTPUT=str(tmp_path / name))
+    assert result == {"OUTPUT": str(tmp_path / f"{name}.safetensors")}
+    assert read_spec(result["OUTPUT"]).task == "segmentation"
+    assert {path.name for path in tmp_path.iterdir()} == {name, f"{name}.safetensors", f"{name}.onnx"}
+
+
 def test_classes_are_the_users_own(run, has_torch, place, tmp_path, feedback):
     labels = str(tmp_path / "mine.tif")
     source = gdal.Open(str(place / "labels.tif"))
@@ -73,6 +84,7 @@ def test_pretrain_makes_a_backbone_for_attention(run, has_torch, place, tmp_path
         ({"INIT_MODEL": str(ROOT / "LICENSE")}, "not a whole model file"),
         ({"LABELS": []}, "no raster"),
         ({"CLASSES": ["x", "", "", ""]}, "'x' is no whole number"),
+        ({"CLASSES": ["--1", "1", "", ""]}, "'--1' is no whole number"),
         ({"CLASSES": [1, 2, "", "", 1, 3, "", ""]}, "stands for two classes"),
         ({"CLASSES": [1, 2, ""]}, "a row has 4"),
     ],

@@ -1,7 +1,9 @@
 """The worker's environment: made from a folder of wheels (small ones under the real names), tried out, removed."""
 
+import os
 import sys
 import tomllib
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from sar_dino_qgis.worker.environment_maker import Plan, create, describe, repai
 from sar_dino_qgis.worker.requirements import KINDS, LIGHT, TRAINING
 from sardino_core.contract.errors import Cancelled, EnvironmentFailed, EnvironmentMissing, SettingInvalid
 from sardino_core.contract.leftovers import try_lock
-from tests.worker.conftest import ROOT, Recorder
+from tests.worker.conftest import ROOT, Recorder, gone
 from tests.worker.wheels import CONTENTS, write_wheel, write_wheels
 
 
@@ -179,3 +181,44 @@ def test_the_lists_are_those_of_the_package():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert list(LIGHT) == project["dependencies"]
     assert list(TRAINING) == project["optional-dependencies"]["torch"]
+
+
+def test_a_python_is_named_by_a_relative_path(tmp_path, monkeypatch):
+    """Workers are started in another folder."""
+    monkeypatch.chdir(Path(sys.executable).parent)
+    relative = f".{os.sep}{Path(sys.executable).name}"
+    assert env.worker_python(relative, "", tmp_path) == str(Path(sys.executable).parent / Path(sys.executable).name)
+    assert env.worker_python("", relative, tmp_path) == env.worker_python(relative, "", tmp_path)
+
+
+def test_what_talks_for_ever_fills_no_memory(interpreter, monkeypatch):
+    monkeypatch.setattr(env, "_CHECK_S", 2.0)
+    chatterbox = interpreter("while True: print('garbage' * 100)")
+    tracemalloc.start()
+    try:
+        with pytest.raises(EnvironmentFailed, match="did not answer within 2 s: garbage"):
+            env.check(chatterbox)
+        assert tracemalloc.get_traced_memory()[1] < 10e6
+    finally:
+        tracemalloc.stop()
+    assert gone(interpreter.pids()[0])
+
+
+def test_a_linked_folder_is_emptied_and_the_link_stays(tmp_path):
+    (tmp_path / "large disk").mkdir()
+    folder = tmp_path / "environment"
+    folder.symlink_to(tmp_path / "large disk", target_is_directory=True)
+    env.remove(folder)  # nothing is there yet
+    env.write_record(folder, env.Record(True, "light", sys.executable, LIGHT, {}))
+    (folder / "lib").mkdir()
+    (folder / "lib" / "module.py").touch()
+    env.remove(folder)
+    assert folder.is_symlink() and list((tmp_path / "large disk").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"ready": true, "kind": ["x"], "python": 5, "requirements": [], "found": {}}']
+)
+def test_a_record_that_is_damaged_is_none(tmp_path, text):
+    (tmp_path / "sardino-environment.json").write_text(text)
+    assert env.read_record(tmp_path) is None

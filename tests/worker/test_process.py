@@ -79,7 +79,10 @@ def test_cancelling_takes_effect_soon_and_leaves_nothing_but_the_warm_worker(
     pool.run(jobs.SimulateJob(str(tmp_path / "place"), 16), Recorder())
 
 
-@pytest.mark.parametrize(("number", "cause"), [(signal.SIGKILL, "memory ran out"), (signal.SIGSEGV, "SIGSEGV")])
+@pytest.mark.parametrize(
+    ("number", "cause"),
+    [(signal.SIGKILL, "memory ran out"), (signal.SIGSEGV, "SIGSEGV"), (signal.SIGTERM, "asked to end")],
+)
 def test_a_killed_worker_is_an_error_that_names_the_cause_and_the_next_run_works(
     interpreter, pool_with, tmp_path, large, map_of, number, cause
 ):
@@ -208,9 +211,23 @@ def test_another_interpreter_means_another_worker(interpreter):
 def test_a_dismissed_worker_leaves_and_the_next_job_gets_another(scripted):
     pool = scripted("return Result({}, {'pid': os.getpid()})")
     first = pool.run(NOTHING, Recorder()).values["pid"]
-    pool.dismiss()
+    assert pool.dismiss()
     assert gone(first)
     assert pool.run(NOTHING, Recorder()).values["pid"] != first
+
+
+def test_dismissing_tells_of_jobs_under_way(scripted, tmp_path):
+    pool = scripted("""
+        listener.progress(0.1, "begun")
+        while not os.path.exists(job.output):
+            time.sleep(0.01)
+        return Result({}, {})
+    """)
+    running = Running(pool, jobs.SimulateJob(str(tmp_path / "go"))).begun()
+    assert not pool.dismiss()
+    (tmp_path / "go").touch()
+    running.ended()
+    assert pool.dismiss()
 
 
 def test_a_worker_that_always_leaves_is_an_error(scripted, interpreter):

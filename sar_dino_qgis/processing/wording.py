@@ -1,0 +1,49 @@
+"""Messages in QGIS's terms: the core speaks of its command line, and QGIS does not say which values are allowed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from qgis.core import (
+    QgsProcessingContext,
+    QgsProcessingParameterDefinition,
+    QgsProcessingParameterEnum,
+    QgsProcessingParameterNumber,
+)
+
+_OPTION = re.compile(r"(?<![\w/-])--([a-z]+(?:-[a-z]+)*)")
+_ENDLESS = 2**31 - 1  # what QGIS takes for a number without an end
+
+
+def in_qgis_terms(text: str, names: Iterable[str]) -> str:
+    """The text with the algorithm's own parameters, `names`, instead of options of the command line."""
+    known = {name.lower().replace("_", "-"): name for name in names}
+    text = _OPTION.sub(lambda found: known.get(found[1], found[0]), text)
+    return text.replace("`sardino check`", "`Check the environment`")
+
+
+def refusal(
+    definitions: Iterable[QgsProcessingParameterDefinition],
+    parameters: Mapping[str, Any],
+    context: QgsProcessingContext,
+) -> str:
+    """What is allowed for the first number or choice that is not acceptable; empty where nothing can be said."""
+    for item in definitions:
+        value = parameters.get(item.name())
+        allowed = _allowed(item)
+        if allowed and not item.checkValueIsAcceptable(value, context):
+            return f"{item.description()} ({item.name()}) is {value!r}; allowed {allowed}."
+    return ""
+
+
+def _allowed(item: QgsProcessingParameterDefinition) -> str:
+    if isinstance(item, QgsProcessingParameterEnum):
+        return f"are {', '.join(item.options())}"
+    if isinstance(item, QgsProcessingParameterNumber):
+        whole = item.dataType() == QgsProcessingParameterNumber.Type.Integer
+        kind = "are whole numbers" if whole else "are numbers"
+        end = f" to {item.maximum():g}" if abs(item.maximum()) < _ENDLESS else " on"
+        return f"{kind} from {item.minimum():g}{end}" if abs(item.minimum()) < _ENDLESS else kind
+    return ""
