@@ -28,9 +28,9 @@ def _smooth(white: NDArray[np.float64], sigma_px: float) -> NDArray[np.float64]:
     return _unit(field)
 
 
-def _wave(shape: tuple[int, int], period_px: float, random: np.random.Generator, crossed: bool) -> NDArray[np.float64]:
+def _wave(shape: tuple[int, int], period_px: float, rng: np.random.Generator, crossed: bool) -> NDArray[np.float64]:
     """Rows of this period in any direction; crossed, a lattice."""
-    angle, phase = random.uniform(0, np.pi), random.uniform(0, 2 * np.pi, 2)
+    angle, phase = rng.uniform(0, np.pi), rng.uniform(0, 2 * np.pi, 2)
     row, col = np.indices(shape)
     along = np.cos(2 * np.pi * (row * np.cos(angle) + col * np.sin(angle)) / period_px + phase[0])
     if crossed:
@@ -44,31 +44,31 @@ def _unit(field: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 _KINDS: dict[str, Callable[[tuple[int, int], np.random.Generator], NDArray[np.float64]]] = {
-    "grains": lambda shape, random: _smooth(random.normal(size=shape), 0.5),
-    "clumps": lambda shape, random: _smooth(random.normal(size=shape), 2.5),
-    "stands": lambda shape, random: _smooth(random.normal(size=shape), 7.0),
-    "rows": lambda shape, random: _wave(shape, 7.0, random, crossed=False),
-    "lattice": lambda shape, random: _wave(shape, 8.0, random, crossed=True),
+    "grains": lambda shape, rng: _smooth(rng.normal(size=shape), 0.5),
+    "clumps": lambda shape, rng: _smooth(rng.normal(size=shape), 2.5),
+    "stands": lambda shape, rng: _smooth(rng.normal(size=shape), 7.0),
+    "rows": lambda shape, rng: _wave(shape, 7.0, rng, crossed=False),
+    "lattice": lambda shape, rng: _wave(shape, 8.0, rng, crossed=True),
 }
 KINDS = tuple(_KINDS)
 
 
 def metamer_pixels(count: int) -> Float:
     """(2, count) the fixed VV and VH in dB, in rising order of VV: ground with speckle, VH not fixed by VV."""
-    random = np.random.default_rng(0)
-    ground = random.normal(*_GROUND_DB, count)
-    ratio = random.normal(*_RATIO_DB, count)
-    fading = 10 * np.log10(random.gamma(_LOOKS, 1 / _LOOKS, (2, count)))
+    rng = np.random.default_rng(0)
+    ground = rng.normal(*_GROUND_DB, count)
+    ratio = rng.normal(*_RATIO_DB, count)
+    fading = 10 * np.log10(rng.gamma(_LOOKS, 1 / _LOOKS, (2, count)))
     pairs = np.stack([ground, ground + ratio]) + fading
     return np.asarray(pairs[:, np.argsort(pairs[0])], np.float32)
 
 
 def metamer(kind: str, side_px: int, seed: int) -> Float:
     """A block (2, side, side) of one kind: VV and VH in dB."""
-    random = np.random.default_rng([seed, KINDS.index(kind)])
+    rng = np.random.default_rng([seed, KINDS.index(kind)])
     shape = (side_px, side_px)
-    speckle = _smooth(random.normal(size=shape), _SPECKLE_PX)
-    order = np.sqrt(1 - _SPECKLE_SHARE) * _KINDS[kind](shape, random) + np.sqrt(_SPECKLE_SHARE) * speckle
+    speckle = _smooth(rng.normal(size=shape), _SPECKLE_PX)
+    order = np.sqrt(1 - _SPECKLE_SHARE) * _KINDS[kind](shape, rng) + np.sqrt(_SPECKLE_SHARE) * speckle
     pixels = metamer_pixels(side_px**2)
     block = np.empty_like(pixels)
     block[:, np.argsort(order, axis=None)] = pixels

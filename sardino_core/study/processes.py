@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
+import subprocess  # nosec B404
 import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from sardino_core.contract.errors import WorkerDied
 from sardino_core.contract.serial import dumps, from_dict
@@ -36,11 +36,11 @@ class WorkerProcess:
     def ask(self, job: CellJob) -> Outcome:
         """Have a cell done. Raises CellFailed, and WorkerDied when the process ended instead of answering."""
         process = self._running()
-        assert process.stdin is not None and process.stdout is not None
+        ask, hear = cast(IO[str], process.stdin), cast(IO[str], process.stdout)
         try:
-            process.stdin.write(dumps(job) + "\n")
-            process.stdin.flush()
-            line = process.stdout.readline()
+            ask.write(dumps(job) + "\n")
+            ask.flush()
+            line = hear.readline()
         except OSError:
             line = ""
         if not line.endswith("\n"):
@@ -79,7 +79,7 @@ class WorkerProcess:
         threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(self._threads))
         path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH", "")]))
         with open(self._log, "a", encoding="utf-8") as log:
-            return subprocess.Popen(
+            return subprocess.Popen(  # nosec B603
                 [sys.executable, "-m", "sardino_core.study.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
