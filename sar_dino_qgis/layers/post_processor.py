@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from osgeo import gdal
 from qgis.core import (
+    Qgis,
     QgsDateTimeRange,
     QgsLayerMetadata,
     QgsMapLayer,
@@ -20,7 +21,6 @@ from qgis.core import (
     QgsProcessingLayerPostProcessorInterface,
     QgsProject,
     QgsRasterLayer,
-    QgsRasterLayerTemporalProperties,
 )
 from qgis.PyQt.QtCore import QDate, QDateTime, Qt, QTime
 
@@ -75,7 +75,7 @@ def dress(layer: QgsRasterLayer, name: str) -> None:
     acquired = time_range(tags.get("ACQUISITION_DATE", ""))
     if acquired is not None:
         temporal = layer.temporalProperties()
-        temporal.setMode(QgsRasterLayerTemporalProperties.ModeFixedTemporalRange)
+        temporal.setMode(Qgis.RasterTemporalMode.FixedTemporalRange)
         temporal.setFixedTemporalRange(acquired)
         temporal.setIsActive(True)
 

@@ -73,6 +73,13 @@ def scene(place) -> str:
     return str(place / "scene.tif")
 
 
+@pytest.fixture(scope="session")
+def has_torch(worker):
+    """Training needs torch in the worker's Python."""
+    if subprocess.run([worker, "-c", "import torch, timm"], capture_output=True).returncode:
+        pytest.skip("the worker's Python has no torch")
+
+
 @pytest.fixture
 def feedback():
     """Keeps what an algorithm says."""

@@ -27,6 +27,7 @@ from qgis.PyQt.QtWidgets import QFileDialog
 from sar_dino_qgis.gui.model_widget import ModelChooser, card
 from sar_dino_qgis.settings import choose_models_folder, known_models
 from sardino_core.contract.model_reader import resolve_model
+from tests.qgis.calls import OUTPUTS, inputs, outputs
 
 
 @pytest.fixture
@@ -140,3 +141,24 @@ def test_the_batch_dialog_makes_a_map_of_every_scene(plugin, scene, tmp_path, qt
     QgsProject.instance().clear()
     assert layers == {f"Land cover, scene{number} (starter)": "paletted" for number in range(3)}
     assert max(later - earlier for earlier, later in itertools.pairwise(beats)) < 1.0  # the window stayed alive
+
+
+@pytest.mark.parametrize("name", sorted(set(OUTPUTS) - {"segment", "hectares"}))
+def test_every_algorithm_runs_in_batch_over_three_places(plugin, has_torch, place, tmp_path, qtbot, name):
+    dialog = BatchAlgorithmDialog(QgsApplication.processingRegistry().createAlgorithmById(f"sardino:{name}"))
+    qtbot.addWidget(dialog)
+    panel, context, wanted = dialog.mainWidget(), QgsProcessingContext(), []
+    panel.addRow(3 - panel.batchRowCount())
+    panel.checkLoadLayersOnCompletion.setChecked(False)
+    for row in range(3):
+        folder = tmp_path / str(row)
+        folder.mkdir()
+        for file in ("scene.tif", "labels.tif"):
+            shutil.copy(place / file, folder)
+        for key, value in inputs(name, str(folder / "scene.tif"), str(folder / "labels.tif")).items():
+            panel.wrappers[row][panel.parameter_to_column[key]].setParameterValue(value, context)
+        for key, path in outputs(name, folder).items():
+            panel.tblParameters.cellWidget(row + 1, panel.parameter_to_column[key]).setValue(path)
+            wanted.append(Path(path))
+    dialog.runAlgorithm()
+    assert all(path.stat().st_size > 0 for path in wanted)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.qgis.calls import OUTPUTS, inputs, outputs
 from tests.qgis.conftest import ROOT
 from tests.qgis.test_maps import values
 
@@ -102,6 +103,21 @@ def test_it_runs_from_the_zip(qgis_process, scene, tmp_path):
     said = json.loads(qgis_process("--json", "run", "sardino:segment", "--", f"INPUT={scene}", f"OUTPUT={output}"))
     assert said["results"] == {"OUTPUT": str(output)}
     assert output.stat().st_size > 0 and output.with_suffix(".qml").exists()
+
+
+@pytest.mark.parametrize("name", sorted(OUTPUTS))
+def test_every_algorithm_runs_from_the_zip(qgis_process, has_torch, place, tmp_path, name):
+    given = inputs(name, str(place / "scene.tif"), str(place / "labels.tif"))
+    wanted = outputs(name, tmp_path)
+    words = [f"{key}={_word(value)}" for key, value in (given | wanted).items()]
+    said = json.loads(qgis_process("--json", "run", f"sardino:{name}", "--", *words))
+    assert {key: said["results"][key] for key in wanted} == wanted
+    assert all(Path(path).stat().st_size > 0 for path in wanted.values())
+
+
+def _word(value):
+    """A list of one is that one; a table is one text."""
+    return ",".join(map(str, value)) if isinstance(value, list) else value
 
 
 def test_a_relative_output_lies_where_it_was_asked_for(qgis_process, scene, tmp_path, monkeypatch):

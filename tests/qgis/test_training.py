@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-
 import pytest
 from osgeo import gdal
 from qgis.core import QgsApplication, QgsProcessingContext
 
 from sardino_core.contract.model_reader import read_spec
 from tests.qgis.conftest import ROOT
-
-
-@pytest.fixture(scope="session")
-def has_torch(worker):
-    """Training needs torch in the worker's Python."""
-    if subprocess.run([worker, "-c", "import torch, timm"], capture_output=True).returncode:
-        pytest.skip("the worker's Python has no torch")
 
 
 def test_finetune_makes_a_model_that_maps(run, has_torch, place, tmp_path, feedback):

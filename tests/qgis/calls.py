@@ -1,0 +1,55 @@
+"""A call of every algorithm, small enough for tests: what goes in, and what must come out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+TRAINING = {"pretrain", "finetune"}
+_STEPS = "optimiser.steps=2 optimiser.batch_size=2 optimiser.warm_up=1"
+OUTPUTS = {
+    "segment": {"OUTPUT": "map.tif"},
+    "attention": {"OUTPUT": "attention.tif"},
+    "embeddings": {"OUTPUT": "embeddings.tif"},
+    "preflight": {"OUTPUT_HTML": "preflight.html"},
+    "samplepoints": {"OUTPUT": "points.geojson"},
+    "accuracy": {"OUTPUT_HTML": "accuracy.html"},
+    "mergeclasses": {"OUTPUT": "merged.tif"},
+    "pretrain": {"OUTPUT": "backbone.safetensors"},
+    "finetune": {"OUTPUT": "model.safetensors"},
+    "checkenvironment": {"OUTPUT_HTML": "environment.html"},
+    "hectares": {"measure:Land-cover polygons": "patches.gpkg", "sort:Hectares per class and zone": "hectares.csv"},
+}
+
+
+def inputs(name: str, scene: str, labels: str) -> dict[str, Any]:
+    """The parameters that are no outputs; the labels serve as a class map, too."""
+    table = [10, 1, "wood", "#1b7837", 30, 2, "", ""]
+    return {
+        "segment": {"INPUT": [scene]},
+        "attention": {"INPUT": [scene], "HEADS": "mean"},
+        "embeddings": {"INPUT": [scene]},
+        "preflight": {"INPUT": [scene]},
+        "samplepoints": {"CLASSIFIED": labels, "SIZE": 40, "MINIMUM": 2},
+        "accuracy": {"CLASSIFIED": labels, "REFERENCE": labels},
+        "mergeclasses": {"CLASSIFIED": labels, "CLASSES": table},
+        "pretrain": {
+            "IMAGES": [scene],
+            "CONFIG": "pretrain-tiny",
+            "SETTINGS": f"{_STEPS} optimiser.freeze_last_layer=1",
+        },
+        "finetune": {
+            "IMAGES": [scene],
+            "LABELS": [labels],
+            "INIT_MODEL": "scratch",
+            "CONFIG": "finetune-tiny",
+            "SETTINGS": _STEPS,
+        },
+        "checkenvironment": {},
+        "hectares": {"MAP": labels},
+    }[name]
+
+
+def outputs(name: str, folder: Path) -> dict[str, str]:
+    """Where its outputs go."""
+    return {parameter: str(folder / file) for parameter, file in OUTPUTS[name].items()}
