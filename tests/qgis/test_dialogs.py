@@ -160,5 +160,9 @@ def test_every_algorithm_runs_in_batch_over_three_places(plugin, has_torch, plac
         for key, path in outputs(name, folder).items():
             panel.tblParameters.cellWidget(row + 1, panel.parameter_to_column[key]).setValue(path)
             wanted.append(Path(path))
-    dialog.runAlgorithm()
+    try:
+        dialog.runAlgorithm()
+    except TypeError as error:  # QGIS 3.22 fails after the work, where it lists a batch's HTML results
+        assert "addResult() missing" in str(error)
+        assert "OUTPUT_HTML" in OUTPUTS[name]
     assert all(path.stat().st_size > 0 for path in wanted)
