@@ -31,19 +31,19 @@ lint: .venv/ready ## ruff, mypy, and what the plugin repository looks for: bandi
 setup: .venv/ready ## the full environment (with torch) in .venv, for training and development
 
 bench: .venv/ready ## speed and memory, written to docs/benchmarks.md
-	.venv/bin/python scripts/bench.py --output docs/benchmarks.md
+	.venv/bin/python scripts/bench/bench.py --output docs/benchmarks.md
 
 package: .venv/ready ## the QGIS plugin's zip, in dist/
-	@.venv/bin/python scripts/package_plugin.py
+	@.venv/bin/python scripts/plugin/package_plugin.py
 
 install: .venv/ready ## put the plugin into your QGIS profile, or into PROFILE=folder
-	@.venv/bin/python scripts/install_plugin.py $(if $(PROFILE),--profile "$(PROFILE)")
+	@.venv/bin/python scripts/plugin/install_plugin.py $(if $(PROFILE),--profile "$(PROFILE)")
 
 qgis: .venv/ready ## open QGIS with the plugin and a simulated scene; your own profile is not touched
-	@.venv/bin/python scripts/install_plugin.py --open
+	@.venv/bin/python scripts/plugin/install_plugin.py --open
 
 starter: .venv/ready ## train the starter model again (about half an hour); DATA=folder with the real tiles
-	.venv/bin/python scripts/make_starter.py --data "$(DATA)" --work build/starter
+	.venv/bin/python scripts/starter/make_starter.py --data "$(DATA)" --work build/starter
 
 clean: ## remove environments and everything that was made
 	rm -rf .venv .venv-light .venv-qgis build dist demo *.egg-info

@@ -26,7 +26,7 @@ def archive(tmp_path_factory):
     """The zip."""
     folder = tmp_path_factory.mktemp("dist")
     subprocess.run(
-        [sys.executable, str(ROOT / "scripts" / "package_plugin.py"), "--output", str(folder)],
+        [sys.executable, str(ROOT / "scripts" / "plugin" / "package_plugin.py"), "--output", str(folder)],
         check=True, capture_output=True,
     )  # fmt: skip
     (path,) = folder.iterdir()

@@ -13,7 +13,7 @@ from sardino_core.models.network import random_network
 from sardino_core.simulate import simulate_scene
 from tests.training.rasters import pretrain_config
 
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "probe_pretraining.py"
+SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "experiments" / "probe_pretraining.py"
 
 
 def test_a_model_that_was_never_trained_scores_as_a_random_one(tmp_path, monkeypatch, capsys):

@@ -33,7 +33,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QPointF
 
-FOLDER = Path(__file__).resolve().parent.parent / "sar_dino_qgis" / "models"
+FOLDER = Path(__file__).resolve().parents[2] / "sar_dino_qgis" / "models"
 EQUAL_AREA = "EPSG:6933"  # cylindrical, of the whole Earth: areas in a map's degrees or UTM metres would be wrong
 SMALLEST = 10  # pixels, a tenth of a hectare at 10 m
 STARTER_NAMES = "10=trees,30=low vegetation,50=built-up,60=bare,80=water,254=unsure"

@@ -1,6 +1,6 @@
 """Test and retest: what repeated acquisitions of the same ground change in bands, attention and tokens; docs/retest.md.
 
-    python scripts/retest.py --work build/retest --output docs [--data FOLDER] [--models starter ...]
+    python scripts/experiments/retest.py --work build/retest --output docs [--data FOLDER] [--models starter ...]
 
 Simulated places are seen in two seasons, from two orbits, and twice under independent speckle, so that each share is
 known to be what it is called. With a folder of real tiles, OPERA's places on six dates of one track and openEO's place
@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from itertools import product
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
 import rasterio
@@ -195,7 +195,8 @@ def page(sections: list[str]) -> str:
     """docs/retest.md."""
     return f"""# Test and retest
 
-Made by `python scripts/retest.py --data FOLDER`; the command replaces this page. The same ground is seen again: how
+Made by `python scripts/experiments/retest.py --data FOLDER`; the command replaces this page.
+The same ground is seen again: how
 much of the variance between patches is the place, and how much comes from season, orbit, date and speckle? Balanced
 random-effects analysis of variance, patch by patch (a patch is a level of *place*); of several dimensions the variances
 are summed, and what a factor does at single places counts with what it does everywhere. Bands are mean VV and VH of a

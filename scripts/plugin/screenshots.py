@@ -21,8 +21,8 @@ _PLAN = "SARDINO_SCREENSHOTS"  # the variable that tells the same file, inside Q
 
 def main() -> None:
     """Outside QGIS: prepare, start it, and wait for its end."""
-    root = Path(__file__).resolve().parent.parent  # QGIS runs this text without telling its file
-    sys.path[:0] = [str(root / "scripts")]
+    root = Path(__file__).resolve().parents[2]  # QGIS runs this text without telling its file
+    sys.path[:0] = [str(root / "scripts" / "plugin")]
     from install_plugin import demo_scene, install, switch_on
 
     parser = argparse.ArgumentParser(description=__doc__)

@@ -1,6 +1,6 @@
 """What a pre-trained backbone's tokens know about land cover, against the same backbone with random weights.
 
-    python scripts/probe_pretraining.py --model run/model.safetensors --train 'train_*' --test 'val_*'
+    python scripts/experiments/probe_pretraining.py --model run/model.safetensors --train 'train_*' --test 'val_*'
 
 Folders hold scene.tif and labels.tif as `sardino simulate` writes them. Tokens of whole windows, one label per patch
 (its majority), a linear probe and k nearest neighbours fitted on the training places, scored on the others: mIoU and
@@ -16,7 +16,7 @@ from argparse import ArgumentParser
 from collections.abc import Iterator
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
 import rasterio

@@ -1,6 +1,6 @@
 """How a backbone's tokens learn land cover while DINO trains it, without labels: docs/pretraining.md and its curve.
 
-    python scripts/pretraining_curve.py --work build/curve --output docs
+    python scripts/experiments/pretraining_curve.py --work build/curve --output docs
 
 Simulates places for training and others for scoring, pre-trains one backbone per seed, keeps the teacher at every
 checkpoint, and probes each with `probe_pretraining`. Work that is done is not done again, so a stopped run goes on.
@@ -14,7 +14,7 @@ from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import torch
 from probe_pretraining import NAMES, Samples, probe, read, statistics, tokens_of
@@ -158,7 +158,8 @@ def page(plan: Plan, curves: dict[int, dict[int, Scores]], backscatter: Scores) 
     views, backbone = settings.views, settings.model.backbone
     return f"""# What pre-training learns
 
-Made by `python scripts/pretraining_curve.py`; the command replaces this page. Land cover that a probe finds in patch
+Made by `python scripts/experiments/pretraining_curve.py`; the command replaces this page.
+Land cover that a probe finds in patch
 tokens of a backbone, before and while DINO trains it without labels. Scenes are simulated: evidence that the machinery
 learns, none about any place.
 

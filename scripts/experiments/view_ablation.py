@@ -1,6 +1,6 @@
 """Which SAR views help: pre-training with each view left out in turn, probed on other places; docs/views.md.
 
-    python scripts/view_ablation.py --work build/views --output docs
+    python scripts/experiments/view_ablation.py --work build/views --output docs
 
 Simulates places in two seasons and two orbits, and twice in one season under independent speckle. Each variant is
 pre-trained with every seed; a linear probe and nearest neighbours on the tokens are fitted on the training places and
@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
 import rasterio
@@ -196,7 +196,8 @@ def page(plan: Plan, counts: dict[tuple[str, int], dict[str, np.ndarray]]) -> st
     backbone, newline = settings.model.backbone, "\n"
     return f"""# Which SAR views help
 
-Made by `python scripts/view_ablation.py`; the command replaces this page. Land cover that probes find in tokens of
+Made by `python scripts/experiments/view_ablation.py`; the command replaces this page.
+Land cover that probes find in tokens of
 backbones that were pre-trained with one view left out. Scenes are simulated: a guide for defaults, no evidence about
 any place.
 

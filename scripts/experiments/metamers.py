@@ -1,6 +1,6 @@
 """SAR metamers: do attention and tokens see arrangement that no pixel statistic can? docs/metamers.md.
 
-    python scripts/metamers.py --work build/metamers --output docs --models starter runs/backbone/model.safetensors
+    python scripts/experiments/metamers.py --work build/metamers --output docs --models starter backbone.safetensors
 
 Writes places of five textures that hold the very same pixels (sardino_core/simulate/metamers.py), a block of a window's
 size each, and runs `sardino probe` on them for every model.
@@ -14,7 +14,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
 import rasterio
@@ -106,7 +106,8 @@ def page(found: dict[str, dict[str, Any]]) -> str:
     tables = "\n\n".join(_table(model, values) for model, values in found.items())
     return f"""# SAR metamers
 
-Made by `python scripts/metamers.py`; the command replaces this page. Five textures ({", ".join(KINDS)}) hold
+Made by `python scripts/experiments/metamers.py`; the command replaces this page.
+Five textures ({", ".join(KINDS)}) hold
 the very same pixels, pairs of VV and VH, in every block of a window's size: their histograms are equal to the last
 pixel, and whatever counts pixels of a block guesses one of five, a mean IoU of about 0.11. What differs is which pixels
 lie side by side. Probes are fitted on all places but one and scored on that, in turn ({PLACES} places); features are of

@@ -34,7 +34,7 @@ from sardino_core.raster.scaling import standardise
 from sardino_core.raster.strips import read_tiles
 from sardino_core.simulate import simulate_arrays
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 COLUMNS = 2048
 BLOCK = 2048  # rows of the simulated block that a tall raster repeats
 
@@ -193,7 +193,7 @@ def plugin(work: Path, block: np.ndarray) -> str:
         return "## QGIS plugin\n\nNot measured: there is no QGIS here (`make test-qgis` installs it where it can)."
     small = write_tall(work / "tile.tif", block[:, :384, :384], 384)
     large = write_tall(work / "square.tif", block, BLOCK)
-    command = [str(python), str(ROOT / "scripts" / "bench_plugin.py"), str(small), str(large)]
+    command = [str(python), str(ROOT / "scripts" / "bench" / "bench_plugin.py"), str(small), str(large)]
     environment = {**os.environ, "SARDINO_PYTHON": sys.executable}
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     found = json.loads(done.stdout)

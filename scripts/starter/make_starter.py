@@ -1,6 +1,6 @@
 """Make the starter model: simulate places, prepare the real tiles that may train it, pre-train, fine-tune, install.
 
-    python scripts/make_starter.py --data FOLDER --work build/starter
+    python scripts/starter/make_starter.py --data FOLDER --work build/starter
 
 FOLDER holds the real tiles as described in the model card (sardino_core/starter/README.md).
 """
@@ -12,7 +12,7 @@ import sys
 from argparse import ArgumentParser
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from starter_data import prepare
 
@@ -20,11 +20,11 @@ from sardino_core.contract.errors import SardinoError
 from sardino_core.contract.model_spec import ModelSpec
 from sardino_core.terminal import PlainVoice
 
-STARTER = Path(__file__).resolve().parent.parent / "sardino_core" / "starter"
+STARTER = Path(__file__).resolve().parents[2] / "sardino_core" / "starter"
 BACKBONE = "backbone"  # folder of the pre-training run
 HELD_OUT = ("simulated places held out", "terramesh", "sen1floods11 held out")
 LABELS = {"accuracy": "accuracy", "miou": "mIoU", "binary_f1 water": "F1 of water against the rest"}
-MARK_START, MARK_END = "<!-- numbers: written by scripts/make_starter.py -->", "<!-- end of numbers -->"
+MARK_START, MARK_END = "<!-- numbers: written by scripts/starter/make_starter.py -->", "<!-- end of numbers -->"
 
 
 def main() -> int:
@@ -105,7 +105,7 @@ def _numbers(spec: ModelSpec, rules: dict[str, float]) -> list[str]:
     lines = [
         f"{spec.provenance.steps} steps, seed {spec.provenance.seed}, on labels that did not train:",
         "",
-        "    python scripts/make_starter.py --data FOLDER --work build/starter",
+        "    python scripts/starter/make_starter.py --data FOLDER --work build/starter",
         "    python scripts/train.py evaluate --model starter --config finetune-starter --held-out --out scores \\",
         "        paths.real=FOLDER paths.work=build/starter",
         "",
