@@ -140,8 +140,15 @@ def simulate(plan: Plan) -> None:
                 orbit, season, take, day = PASSES[name]
                 seed = int(folder.name.rpartition("_")[2])
                 simulate_missing([SimulateJob(str(folder / name), SIZE, seed, orbit, season, take=take)], PlainVoice())
-                with rasterio.open(folder / name / "scene.tif", "r+") as dataset:
-                    dataset.update_tags(ACQUISITION_DATE=day)
+                _date(folder / name / "scene.tif", day)
+
+
+def _date(path: Path, day: str) -> None:
+    with rasterio.open(path) as dataset:
+        dated = dataset.tags().get("ACQUISITION_DATE") == day
+    if not dated:
+        with rasterio.open(path, "r+") as dataset:
+            dataset.update_tags(ACQUISITION_DATE=day)
 
 
 def _counts(plan: Plan, variant: Variant, seed: int, fit: object, held: list) -> dict[str, np.ndarray]:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from sardino_core.contract.errors import InputMissing, SettingInvalid
 from sardino_core.contract.serial import from_dict, to_dict
@@ -85,12 +85,23 @@ def require_seed_and_betas(seed: int, betas: tuple[float, float]) -> None:
 
 
 def _parse(text: str, what: str) -> Any:
-    """YAML, with 1e-3 read as the number that everyone means (YAML 1.1 wants 1.0e-3). Raises SettingInvalid."""
+    """YAML with the plain words of its version 1.2: `off` is a word, 1e-3 is a number. Raises SettingInvalid.
+
+    PyYAML's version, 1.1, takes `off` for false and wants 1.0e-3.
+    """
     import yaml
 
     class Loader(yaml.SafeLoader):
-        """The safe loader and one more way to write a number."""
+        """The safe loader with other rules for plain words."""
 
+        yaml_implicit_resolvers: ClassVar = {
+            first: [rule for rule in rules if rule[0] != "tag:yaml.org,2002:bool"]
+            for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        }
+
+    Loader.add_implicit_resolver(
+        "tag:yaml.org,2002:bool", re.compile(r"^(true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+    )
     Loader.add_implicit_resolver(
         "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
     )

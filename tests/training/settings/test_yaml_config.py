@@ -6,6 +6,8 @@ import pytest
 
 from sardino_core.contract.errors import SettingInvalid
 from sardino_core.training.settings.finetune_config import load_config
+from sardino_core.training.settings.pretrain_config import load_pretrain_config
+from sardino_core.training.settings.yaml_config import _parse
 
 _TENFOLD = ", ".join(f"&n{level} [{', '.join([f'*n{level - 1}'] * 10)}]" for level in range(1, 12))
 HOSTILE = {
@@ -38,3 +40,14 @@ def test_what_is_no_text_is_named(tmp_path):
     (tmp_path / "config.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(SettingInvalid, match=r"config\.yaml"):
         load_config(tmp_path / "config.yaml")
+
+
+@pytest.mark.parametrize(
+    "text, expected", [("off", "off"), ("no", "no"), ("true", True), ("False", False), ("1e-3", 0.001)]
+)
+def test_plain_words_mean_what_they_say(text, expected):
+    assert _parse(f"key: {text}", "text") == {"key": expected}
+
+
+def test_views_of_other_dates_are_switched_off_by_their_word():
+    assert load_pretrain_config("pretrain-tiny", ["views.dates=off"]).views.dates == "off"
