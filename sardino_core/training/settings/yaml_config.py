@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 from sardino_core.contract.errors import InputMissing, SettingInvalid
 from sardino_core.contract.serial import from_dict, to_dict
@@ -94,7 +94,7 @@ def _parse(text: str, what: str) -> Any:
     class Loader(yaml.SafeLoader):
         """The safe loader with other rules for plain words."""
 
-        yaml_implicit_resolvers: ClassVar = {
+        yaml_implicit_resolvers = {  # noqa: RUF012
             first: [rule for rule in rules if rule[0] != "tag:yaml.org,2002:bool"]
             for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
         }

@@ -53,7 +53,7 @@ def test_overrides_reach_nested_values_lists_and_yaml_types():
         ("model.backbone.patch=0", "model.backbone.patch"),
         ("sources.0.mapping={null: [10]}", "key null"),
         ("sources.0.mapping={1.5: [10]}", "key 1.5"),
-        ("sources.0.mapping={yes: [10]}", "key true"),
+        ("sources.0.mapping={true: [10]}", "key true"),
         ("sources.²=1", "sources.²"),
     ],
 )
