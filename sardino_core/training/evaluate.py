@@ -79,15 +79,14 @@ def evaluate_network(
     names = dict.fromkeys(scene.source.name for scene in store.scenes if scene.split.held_out.any())
     confusions = {name: Confusion.empty(store.sets) for name in names}
     sampled: dict[str, list[tuple[NDArray[np.float32], NDArray[np.int64]]]] = {name: [] for name in names}
-    for windows in _batched(validation_windows(store, config, rank, size), _BATCH):
+    for window, logits in predictions(network, store, config, rank, size):
         if size == 1:  # of several processes none may leave alone
             listener.raise_if_cancelled()
-        for window, logits in zip(windows, _predict(network, windows, config), strict=True):
-            source = window.scene.source.name
-            confusions[source].add(window.target, logits.argmax(axis=0))
-            known = np.flatnonzero(window.target)[::_EVERY]
-            flat = logits.reshape(len(logits), -1)[:, known].T  # (m, K)
-            sampled[source].append((flat, window.target.ravel()[known]))
+        source = window.scene.source.name
+        confusions[source].add(window.target, logits.argmax(axis=0))
+        known = np.flatnonzero(window.target)[::_EVERY]
+        flat = logits.reshape(len(logits), -1)[:, known].T  # (m, K)
+        sampled[source].append((flat, window.target.ravel()[known]))
     for name, problem in [*store.damaged.items()][told:]:
         listener.log("warning", f"skipped {name}: {problem}")
     for confusion in confusions.values():
@@ -102,6 +101,15 @@ def evaluate_network(
     return Evaluation(
         store.sets, confusions, np.concatenate([empty[0], *logits_of]), np.concatenate([empty[1], *targets_of])
     )
+
+
+def predictions(
+    network: nn.Module, store: SceneStore, config: FinetuneConfig, rank: int = 0, size: int = 1
+) -> Iterator[tuple[ValidationWindow, NDArray[np.float32]]]:
+    """Each validation window with its logits (K, h, w), at the raster's scale, over the labels it answers for."""
+    windows = validation_windows(store, config, rank, size)
+    while batch := list(islice(windows, _BATCH)):
+        yield from zip(batch, _predict(network, batch, config), strict=True)
 
 
 def evaluate(
@@ -189,8 +197,3 @@ def _table(found: Evaluation) -> str:
         if counts.any():
             lines.append(" or ".join(names[value] for value in sorted(members)) + "," + ",".join(map(str, counts)))
     return "\n".join(lines) + "\n"
-
-
-def _batched(items: Iterator[ValidationWindow], size: int) -> Iterator[list[ValidationWindow]]:
-    while batch := list(islice(items, size)):
-        yield batch

@@ -9,6 +9,7 @@ from sardino_core.study.arms.asking import Fit
 from sardino_core.study.cells import CellJob
 from sardino_core.study.records import Outcome
 from sardino_core.training.landcover.plan import fraction_used, gather
+from sardino_core.training.landcover.scores import Confusion
 from sardino_core.training.windows.sources import SceneStore
 
 
@@ -22,9 +23,12 @@ def run_cell(job: CellJob, listener: Listener) -> Outcome:
         share = fraction_used(found.census)
     settings = replace(found.config, sources=job.evaluate, label_fraction=1.0)
     with SceneStore(settings) as store:
-        confusions = ask(store, settings)
+        confusions: dict[str, Confusion] = {}
+        for piece in ask(store, settings):
+            confusion = confusions.setdefault(piece.scene.source.name, Confusion.empty(store.sets))
+            confusion.add(piece.target, piece.predicted)
         members = tuple(tuple(sorted(allowed)) for allowed in store.sets.members)
-    counts = {name: tuple(map(tuple, item.counts.tolist())) for name, item in confusions.items()}
+    counts = {name: tuple(map(tuple, item.counts.tolist())) for name, item in confusions.items() if item.counts.any()}
     return Outcome(labels, share, places, members, counts)
 
 

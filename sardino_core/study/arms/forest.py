@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,10 @@ from numpy.typing import NDArray
 
 from sardino_core.contract.errors import DependencyMissing
 from sardino_core.contract.listener import Listener
-from sardino_core.study.arms.asking import Ask
+from sardino_core.study.arms.asking import Ask, Judged
 from sardino_core.study.cells import CellJob
 from sardino_core.training.landcover.baselines import box_mean, to_db
 from sardino_core.training.landcover.plan import Material
-from sardino_core.training.landcover.scores import Confusion
 from sardino_core.training.settings.finetune_config import FinetuneConfig
 from sardino_core.training.windows.sources import SceneStore
 
@@ -35,15 +35,12 @@ def fit_forest(job: CellJob, found: Material, listener: Listener) -> Ask:
         job.forest.trees, min_samples_leaf=max(1, round(job.value)), random_state=job.config.seed, n_jobs=1
     ).fit(x, y)
 
-    def ask(store: SceneStore, config: FinetuneConfig) -> dict[str, Confusion]:
-        confusions: dict[str, Confusion] = {}
+    def ask(store: SceneStore, config: FinetuneConfig) -> Iterator[Judged]:
         for scene in store.scenes:
             listener.raise_if_cancelled()
             db, valid, target = store.read(scene, scene.grid.full)
             target = target * scene.split.validates(scene.grid.full)
-            confusion = confusions.setdefault(scene.source.name, Confusion.empty(store.sets))
-            confusion.add(target, _classify(forest, features(db, valid)))
-        return {name: confusion for name, confusion in confusions.items() if confusion.counts.any()}
+            yield Judged(scene, 0, 0, target, _classify(forest, features(db, valid)))
 
     return ask
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,15 +12,14 @@ from torch import nn
 
 from sardino_core.contract.listener import Listener
 from sardino_core.models.network import build
-from sardino_core.study.arms.asking import Ask
+from sardino_core.study.arms.asking import Ask, Judged
 from sardino_core.study.arms.unet import UNet
 from sardino_core.study.cells import CellJob
 from sardino_core.study.config import ArmConfig, UNetConfig
-from sardino_core.training.evaluate import evaluate_network
+from sardino_core.training.evaluate import predictions
 from sardino_core.training.finetune import train
 from sardino_core.training.landcover.plan import Material
 from sardino_core.training.landcover.schedules import freeze
-from sardino_core.training.landcover.scores import Confusion
 from sardino_core.training.landcover.state import State, begin, start
 from sardino_core.training.running.distributed import team
 from sardino_core.training.running.run import Run
@@ -41,8 +41,10 @@ def fit_network(job: CellJob, found: Material, listener: Listener) -> Ask:
             train(state, loader, found, run)
     average = state.average
 
-    def ask(store: SceneStore, config: FinetuneConfig) -> dict[str, Confusion]:
-        return evaluate_network(average, store, config, listener).by_source
+    def ask(store: SceneStore, config: FinetuneConfig) -> Iterator[Judged]:
+        for window, logits in predictions(average, store, config):
+            listener.raise_if_cancelled()
+            yield Judged(window.scene, window.row, window.col, window.target, logits.argmax(axis=0))
 
     return ask
 

@@ -125,6 +125,8 @@ class ValidationWindow:
     scene: LabelledScene
     patch: Patch
     target: NDArray[np.int64]  # (h, w) at the raster's scale: labels that this window, and no other, answers for
+    row: int  # of its upper left pixel in the raster, as `col`
+    col: int
     side_px: int  # of the window in raster pixels; `target` is its upper left part
 
 
@@ -146,7 +148,7 @@ def validation_windows(
         own_target = target[: owned.shape[0], : owned.shape[1]] * owned
         if (own_target != UNKNOWN).any():
             patch = resample_patch(Patch(db, valid, target), config.model.window)
-            yield ValidationWindow(scene, patch, own_target, window.height)
+            yield ValidationWindow(scene, patch, own_target, window.row, window.col, window.height)
 
 
 def _places(
