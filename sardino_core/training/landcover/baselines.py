@@ -1,7 +1,7 @@
 """What a model has to beat: rules on the backscatter of a pixel's neighbourhood, fitted on the same training labels.
 
-Two of them: a Gaussian maximum-likelihood classifier per class on VV and VH (the classical supervised map), and one
-threshold on VH for water. Both see the mean power of 5 x 5 pixels, or speckle alone would decide.
+A Gaussian maximum-likelihood classifier per class on VV and VH (the classical supervised map), one threshold on VH for
+water, and the commonest class for everything. They see the mean power of 5 x 5 pixels, or speckle alone would decide.
 """
 
 from __future__ import annotations
@@ -49,31 +49,55 @@ class GaussianClassifier:
         return found
 
 
+@dataclass(frozen=True)
+class Rules:
+    """What the training labels alone teach: indices of classes, and a threshold on VH."""
+
+    gaussian: GaussianClassifier
+    threshold_db: float  # of VH; below it is water
+    water: int
+    commonest: int  # class of the training labels
+    other: int  # commonest class that is not water
+
+    @staticmethod
+    def fit(store: SceneStore, water: int) -> Rules:
+        """On what of the store's labels trains; `water` is the value of that class."""
+        samples, vh_water, vh_other = _collect(store, water)
+        index = [item.value for item in store.sets.classes].index(water)
+        order = sorted(range(len(samples)), key=lambda number: -samples[number].shape[1])
+        other = next(number for number in order if number != index)
+        threshold_db = best_threshold(vh_water, vh_other)
+        return Rules(GaussianClassifier.fit(samples), threshold_db, index, order[0], other)
+
+    def predict(self, features: Features) -> dict[str, NDArray[np.int64]]:
+        """What each rule takes the pixels (B, h, w) of `neighbourhood` for: indices of classes (h, w)."""
+        return {
+            "majority": np.full(features.shape[1:], self.commonest),
+            "threshold": np.where(features[-1] < self.threshold_db, self.water, self.other),
+            "gaussian": self.gaussian.predict(features),
+        }
+
+
 def baselines(store: SceneStore, water: int) -> dict[str, float]:
-    """Metrics of both rules and of the commonest class, per source; `water` is the value of that class."""
-    samples, vh_water, vh_other = _collect(store, water)
-    classifier = GaussianClassifier.fit(samples)
-    threshold_db = best_threshold(vh_water, vh_other)
-    index = [item.value for item in store.sets.classes].index(water)
-    found: dict[str, float] = {"VH threshold for water in dB": threshold_db}
-    by_source: dict[str, tuple[Confusion, Confusion]] = {}
+    """Metrics of the rules and of each source's own commonest class; `water` is the value of that class."""
+    rules = Rules.fit(store, water)
+    found: dict[str, float] = {"VH threshold for water in dB": rules.threshold_db}
+    by_source: dict[str, dict[str, Confusion]] = {}
     for scene in store.scenes:
-        features, target = _features(store, scene)
+        features, target = neighbourhood(store, scene)
         target = target * scene.split.validates(scene.grid.full)
         if not target.any():
             continue
-        gaussian, dark = by_source.setdefault(
-            scene.source.name, (Confusion.empty(store.sets), Confusion.empty(store.sets))
-        )
-        gaussian.add(target, classifier.predict(features))
-        other = (index + 1) % len(store.sets.classes)
-        dark.add(target, np.where(features[-1] < threshold_db, index, other))
-    for source, (gaussian, dark) in by_source.items():
-        found[f"{source}: majority"] = majority_accuracy(gaussian)
-        found |= {f"{source}: gaussian {name}": value for name, value in gaussian.metrics().items() if name != "pixels"}
-        name = f"binary_f1 {store.sets.classes[index].name}"
-        if name in dark.metrics():
-            found[f"{source}: threshold {name}"] = dark.metrics()[name]
+        confusions = by_source.setdefault(scene.source.name, {})
+        for name, predicted in rules.predict(features).items():
+            confusions.setdefault(name, Confusion.empty(store.sets)).add(target, predicted)
+    for source, confusions in by_source.items():
+        gaussian, dark = confusions["gaussian"].metrics(), confusions["threshold"].metrics()
+        found[f"{source}: majority"] = majority_accuracy(confusions["gaussian"])
+        found |= {f"{source}: gaussian {name}": value for name, value in gaussian.items() if name != "pixels"}
+        name = f"binary_f1 {store.sets.classes[rules.water].name}"
+        if name in dark:
+            found[f"{source}: threshold {name}"] = dark[name]
     return found
 
 
@@ -89,7 +113,7 @@ def _collect(store: SceneStore, water: int) -> tuple[list[Features], Features, F
     samples: list[list[Features]] = [[] for _ in classes]
     vh_water, vh_other = [], []
     for scene in store.scenes:
-        features, target = _features(store, scene)
+        features, target = neighbourhood(store, scene)
         target = target * scene.split.trains(scene.grid.full)
         for index, value in enumerate(classes):
             samples[index].append(features[:, target == store.sets.number([value])][:, ::_EVERY])
@@ -99,7 +123,7 @@ def _collect(store: SceneStore, water: int) -> tuple[list[Features], Features, F
     return [np.concatenate(item, axis=1) for item in samples], np.concatenate(vh_water), np.concatenate(vh_other)
 
 
-def _features(store: SceneStore, scene: LabelledScene) -> tuple[Features, NDArray[np.int64]]:
+def neighbourhood(store: SceneStore, scene: LabelledScene) -> tuple[Features, NDArray[np.int64]]:
     """(B, h, w) mean power of the neighbourhood in dB, and the target (h, w)."""
     db, valid, target = store.read(scene, scene.grid.full)
     power = np.power(10.0, db.astype(np.float64) / 10) * valid
