@@ -1,0 +1,124 @@
+"""docs/starter.md: what the judgements of judge_starter.py come to, in tables and sentences that follow from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from judgement import Board, Judgement, Score, f1, right
+from starter_figures import Doubt, draw_doubt, names_of
+
+from sardino_core.models.model_file import write_aside
+from sardino_core.study.bootstrap import Interval
+from sardino_core.training.settings.finetune_config import FinetuneConfig
+
+STARTER = "starter"
+WATER, LEAST_WATER = 80, 0.01  # of a place's pixels, or its F1 says little
+
+
+def write_page(
+    found: Sequence[Judgement], config: FinetuneConfig, doubt: Doubt, gallery: bytes, more: Sequence[str], output: Path
+) -> Path:
+    """The page and its pictures; `more` are sections that others have written."""
+    output.mkdir(parents=True, exist_ok=True)
+    board = Board(found, WATER)
+    wet = board.holding(LEAST_WATER)
+    lines = [
+        *_head(config),
+        "## Places that nothing has seen",
+        "",
+        "Share of the labelled pixels whose label allows the class that the map gives; `unsure` is not used here.",
+        "",
+        *_table(board, board.places, right),
+        "",
+        f"F1 of water against the rest, where at least {LEAST_WATER:.0%} of the labels are water:",
+        "",
+        *_table(board, wet, f1),
+        "",
+        "Intervals: 95 %, from drawing the blocks of 64 x 64 pixels of each place again, the same for both methods:",
+        "how sure the numbers of these places are, not what other places would give.",
+        "",
+        "## What is taken for what",
+        "",
+        *_confusions(found),
+        "## Doubt",
+        "",
+        "Pixels with a single class, of the places left out. Left: how often the map is right at each confidence it",
+        "claims; on the diagonal it claims the truth. Right: what is right among the pixels that are kept when the least",
+        "confident are left `unsure`; the cross is the threshold in the model file.",
+        "",
+        "![Reliability, and accuracy over coverage](starter_doubt.png)",
+        "",
+        *_doubt(doubt),
+        "",
+        "## Every place, and where it fails",
+        "",
+        "Each map is by the fold that has not seen the place. Red in the last column: the label does not allow the class.",
+        "",
+        "![Backscatter, labels, map and errors of every place](starter_places.png)",
+        "",
+        *more,
+    ]
+    write_aside(output / "starter_doubt.png", draw_doubt(doubt))
+    write_aside(output / "starter_places.png", gallery)
+    write_aside(output / "starter.md", "\n".join(lines).encode())
+    return output / "starter.md"
+
+
+def _head(config: FinetuneConfig) -> list[str]:
+    steps, batch = config.optimiser.steps, config.optimiser.batch_size
+    return [
+        "# The starter, judged",
+        "",
+        "Made by `python scripts/starter/judge_starter.py --data FOLDER`; the command replaces this page.",
+        "",
+        "The starter's recipe (configs/finetune-starter.yaml) is trained again three times, each time without two of the",
+        "places below; its backbone has seen none of them. Beside it, on the same labels: a U-Net with the same windows,",
+        "steps and augmentation, a random forest on backscatter of neighbourhoods, a Gaussian classifier, a threshold on",
+        "VH for water (the rest is the commonest other class of the training labels), and the commonest class of the",
+        f"training labels for everything. {steps} steps of {batch} windows. Their settings were not tuned here.",
+        "",
+    ]
+
+
+def _table(board: Board, places: Sequence[str], score: Score) -> list[str]:
+    rows = [f"| | {' | '.join(places)} | mean | starter less it |", "|---" * (len(places) + 3) + "|"]
+    for method in board.methods:
+        cells = [f"{board.score(method, place, score):.3f}" for place in places]
+        less = "" if method == STARTER else _told(board.mean(STARTER, places, score, less=method), sign="+")
+        rows.append(f"| {method} | {' | '.join(cells)} | {_told(board.mean(method, places, score))} | {less} |")
+    return rows
+
+
+def _told(found: Interval, sign: str = "") -> str:
+    return f"{found.value:{sign}.3f} ({found.low:{sign}.3f} to {found.high:{sign}.3f})"
+
+
+def _confusions(found: Sequence[Judgement]) -> list[str]:
+    """Of every place what the starter takes its labels for, in % of each label's pixels."""
+    lines = []
+    for place in dict.fromkeys(item.place for item in found):
+        blocks = [item for item in found if (item.method, item.place) == (STARTER, place)]
+        names = names_of(blocks[0].classes)
+        total = np.sum([np.array(item.counts) for item in blocks], axis=0)
+        lines += [
+            f"**{place}**",
+            "",
+            f"| label | pixels | {' | '.join(names.values())} |",
+            "|---" * (len(names) + 2) + "|",
+        ]
+        for members, row in zip(blocks[0].members, total, strict=True):
+            if row.sum():
+                label = " or ".join(names[value] for value in names if value in members)
+                lines.append(f"| {label} | {row.sum():,} | {' | '.join(f'{share:.0%}' for share in row / row.sum())} |")
+        lines.append("")
+    return lines
+
+
+def _doubt(doubt: Doubt) -> list[str]:
+    kept, right_then = doubt.kept, doubt.accuracy_when_sure
+    return [
+        f"{doubt.accuracy:.1%} of these pixels are right. With the thresholds of the model files {1 - kept:.1%} are "
+        f"`unsure`, and of the rest {right_then:.1%} are right. Expected calibration error: {doubt.calibration_error:.3f}."
+    ]
