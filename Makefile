@@ -1,6 +1,6 @@
 # Every target makes the environment it needs; the second run only works when something changed.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-qgis lint setup bench package install qgis starter clean
+.PHONY: help demo test test-qgis lint setup bench package install qgis starter judge clean
 
 INPUT ?=
 PROFILE ?=
@@ -42,8 +42,12 @@ install: .venv/ready ## put the plugin into your QGIS profile, or into PROFILE=f
 qgis: .venv/ready ## open QGIS with the plugin and a simulated scene; your own profile is not touched
 	@.venv/bin/python scripts/plugin/install_plugin.py --open
 
-starter: .venv/ready ## train the starter model again (about half an hour); DATA=folder with the real tiles
-	.venv/bin/python scripts/starter/make_starter.py --data "$(DATA)" --work build/starter
+starter: .venv/ready ## train the starter model again (about two hours), DATA=folder with the real tiles; or TINY=1
+	.venv/bin/python scripts/starter/make_starter.py $(if $(wildcard $(DATA)),--data "$(DATA)") \
+	    $(if $(TINY),--tiny --work build/starter-tiny)
+
+judge: .venv/ready ## judge the starter's recipe on real places that it has not seen, into docs/starter.md
+	.venv/bin/python scripts/starter/judge_starter.py --data "$(DATA)" --work build/starter
 
 clean: ## remove environments and everything that was made
 	rm -rf .venv .venv-light .venv-qgis build dist demo *.egg-info

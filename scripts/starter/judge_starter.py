@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import numpy as np
 from judged_places import FOLDS, JudgedPlace, only, without
 from judgement import Judgement
+from make_starter import BACKBONE, RUN
 from numpy.typing import NDArray
 from starter_figures import Doubt, Picture, draw_gallery, look, together
 from starter_page import write_page
@@ -48,7 +49,6 @@ WATER = 80
 UNET = ArmConfig("U-Net", (1e-3,), kind="unet")
 FOREST = ArmConfig("random forest", (5,), kind="forest")
 RULES = {"gaussian": "Gaussian", "threshold": "VH threshold", "majority": "commonest class"}
-RUN, BACKBONE = "run", "backbone"  # folders of the training runs
 
 
 def main() -> int:

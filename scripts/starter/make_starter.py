@@ -1,8 +1,11 @@
 """Make the starter model: simulate places, prepare the real tiles that may train it, pre-train, fine-tune, install.
 
     python scripts/starter/make_starter.py --data FOLDER --work build/starter
+    python scripts/starter/make_starter.py --tiny --work build/starter-tiny
 
-FOLDER holds the real tiles as described in the model card (sardino_core/starter/README.md).
+FOLDER holds the real tiles as described in the model card (sardino_core/starter/README.md). Without them everything
+goes on simulation alone; that, and --tiny, shows that the recipe works, and its model stays in the work folder.
+What is done is not done again, and training goes on where it was stopped.
 """
 
 from __future__ import annotations
@@ -10,18 +13,23 @@ from __future__ import annotations
 import shutil
 import sys
 from argparse import ArgumentParser
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from starter_data import prepare
+from starter_data import FULL, SMALL, prepare
 
-from sardino_core.contract.errors import SardinoError
+from sardino_core.contract.errors import InputMissing, SardinoError
 from sardino_core.contract.model_spec import ModelSpec
 from sardino_core.terminal import PlainVoice
 
 STARTER = Path(__file__).resolve().parents[2] / "sardino_core" / "starter"
-BACKBONE = "backbone"  # folder of the pre-training run
+BACKBONE, RUN = "backbone", "run"  # folders of the training runs
+_TINY = ("model.backbone.width=48", "model.backbone.depth=2", "optimiser.precision=fp32", "optimiser.batch_size=4")
+TINY_PRETRAIN = (*_TINY, "optimiser.steps=6", "optimiser.warm_up=2", "optimiser.freeze_last_layer=2")
+TINY_FINETUNE = (*_TINY, "optimiser.steps=6", "optimiser.warm_up=2", "validation.every=6")
 HELD_OUT = ("simulated places held out", "terramesh", "sen1floods11 held out")
 LABELS = {"accuracy": "accuracy", "miou": "mIoU", "binary_f1 water": "F1 of water against the rest"}
 MARK_START, MARK_END = "<!-- numbers: written by scripts/starter/make_starter.py -->", "<!-- end of numbers -->"
@@ -30,49 +38,67 @@ MARK_START, MARK_END = "<!-- numbers: written by scripts/starter/make_starter.py
 def main() -> int:
     """Exit status 0, or 1 with one line on stderr."""
     parser = ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", required=True, type=Path, help="folder of real tiles")
+    parser.add_argument("--data", type=Path, help="folder of real tiles; without it on simulation alone")
     parser.add_argument("--work", default=Path("build/starter"), type=Path, help="folder for everything in between")
-    parser.add_argument("--steps", type=int, default=0, help="default: as in configs/finetune-starter.yaml")
+    parser.add_argument("--tiny", action="store_true", help="a very small model in a minute, for trying the recipe")
     parser.add_argument("--keep", action="store_true", help="leave the model in the work folder")
-    arguments = parser.parse_args()
+    given = parser.parse_args()
     voice = PlainVoice()
     try:
-        prepare(arguments.data, arguments.work, voice)
-        pretrain_backbone(arguments.data, arguments.work, voice)
-        train(arguments.data, arguments.work, arguments.steps, voice)
-        if not arguments.keep:
-            install(arguments.work / "run", voice)
-            write_numbers(arguments.work / "run", STARTER / "README.md")
+        data = _existing(given.data, voice)
+        prepare(data, given.work, SMALL if given.tiny else FULL, voice)
+        pretrain_backbone(data, given.work, given.tiny, voice)
+        train(data, given.work, given.tiny, voice)
+        if data and not given.tiny and not given.keep:
+            install(given.work / RUN, voice)
+            write_numbers(given.work / RUN, STARTER / "README.md")
     except SardinoError as error:
         voice.failure(error)
         return 1
     return 0
 
 
-def pretrain_backbone(data: Path, work: Path, voice: PlainVoice) -> None:
+def pretrain_backbone(data: Path | None, work: Path, tiny: bool, voice: PlainVoice) -> None:
     """The pre-training run of configs/pretrain-starter.yaml; goes on where it was stopped."""
     from sardino_core.training.pretrain import pretrain
     from sardino_core.training.settings.pretrain_config import load_pretrain_config
 
-    config, run = (
-        load_pretrain_config("pretrain-starter", [f"paths.real={data}", f"paths.work={work}"]),
-        work / BACKBONE,
-    )
+    run = work / BACKBONE
+    config = load_pretrain_config("pretrain-starter", [*_paths(data, work), *(TINY_PRETRAIN if tiny else ())])
+    config = replace(config, sources=tuple(source for source in config.sources if data or _simulated(source.images)))
     if not (run / "model.safetensors").exists():
         pretrain(config, run, (run / "config.yaml").exists(), voice)
 
 
-def train(data: Path, work: Path, steps: int, voice: PlainVoice) -> None:
+def train(data: Path | None, work: Path, tiny: bool, voice: PlainVoice) -> None:
     """The fine-tuning run of configs/finetune-starter.yaml; goes on where it was stopped."""
     from sardino_core.training.finetune import finetune
     from sardino_core.training.settings.finetune_config import load_config
 
-    overrides = [f"paths.real={data}", f"paths.work={work}"] + ([f"optimiser.steps={steps}"] if steps else [])
-    config, run = load_config("finetune-starter", overrides), work / "run"
-    init = str(work / BACKBONE / "model.safetensors")
-    result = finetune(config, init, run, resume=(run / "config.yaml").exists(), listener=voice)
-    for name, value in result.values.items():
-        voice.log("info", f"  {name}: {value:.4g}")
+    run, init = work / RUN, str(work / BACKBONE / "model.safetensors")
+    config = load_config("finetune-starter", [*_paths(data, work), *(TINY_FINETUNE if tiny else ())])
+    config = replace(config, sources=tuple(source for source in config.sources if data or _simulated(source.images)))
+    if not (run / "model.safetensors").exists():
+        result = finetune(config, init, run, resume=(run / "config.yaml").exists(), listener=voice)
+        for name, value in result.values.items():
+            voice.log("info", f"  {name}: {value:.4g}")
+
+
+def _existing(data: Path | None, voice: PlainVoice) -> Path | None:
+    """The folder of real tiles, or None when none is given. Raises InputMissing."""
+    if data is None:
+        voice.log("warning", "no real tiles are given (--data): the starter is made of simulation alone")
+    elif not data.is_dir():
+        raise InputMissing(f"{data} is no folder.", "Give the folder of real tiles, or leave --data out.")
+    return data
+
+
+def _paths(data: Path | None, work: Path) -> list[str]:
+    return [f"paths.work={work}", *([f"paths.real={data}"] if data else [])]
+
+
+def _simulated(patterns: Sequence[str]) -> bool:
+    return all(pattern.startswith(("{work}/simulated/", "{work}/strange/")) for pattern in patterns)
 
 
 def install(run: Path, voice: PlainVoice) -> None:

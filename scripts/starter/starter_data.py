@@ -5,6 +5,7 @@ are no landscape. See the model card (sardino_core/starter/README.md) for where 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,21 @@ from sardino_core.raster.grid import RasterGrid
 from sardino_core.raster.reading.labels import LabelRaster
 from sardino_core.simulate import simulate_missing, varied
 
-TRAIN_SIZE, VALIDATION_SIZE = 768, 512
-TRAIN_SEEDS, VALIDATION_SEEDS = range(101, 125), range(901, 905)
 STRANGE_SIZE = 256
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """How many places of which side in pixels train and validate; their first seeds are apart."""
+
+    train: int
+    train_px: int
+    validation: int
+    validation_px: int
+
+
+FULL, SMALL = Simulation(24, 768, 4, 512), Simulation(4, 192, 2, 128)
+TRAIN_SEED, VALIDATION_SEED = 101, 901
 
 # CORINE classes of BigEarthNet to what a pixel of the patch may be. Bits: water 1, trees 2, built-up 4, low vegetation
 # 8, bare 16. CORINE maps nothing below 25 ha, so mixed classes allow what they usually hold.
@@ -47,20 +60,23 @@ CORINE_BITS = {
 }
 
 
-def prepare(data: Path, work: Path, listener: Listener) -> None:
+def prepare(data: Path | None, work: Path, simulation: Simulation, listener: Listener) -> None:
     """Everything into the folder `work`. Raises InputMissing for real tiles that are not in `data`."""
-    simulate_places(work / "simulated", listener)
+    simulate_places(work / "simulated", simulation, listener)
     prepare_strange(work / "strange")
-    prepare_bigearthnet(data / "bigearthnet_v2", work / "bigearthnet")
-    prepare_opera(data / "opera_rtc_10SGD", work / "opera")
-    prepare_worldcereal(data / "worldcereal_belgium", work / "worldcereal")
+    if data:
+        prepare_bigearthnet(data / "bigearthnet_v2", work / "bigearthnet")
+        prepare_opera(data / "opera_rtc_10SGD", work / "opera")
+        prepare_worldcereal(data / "worldcereal_belgium", work / "worldcereal")
 
 
-def simulate_places(folder: Path, listener: Listener) -> None:
-    """Twenty-four places to train on and four to validate, every orbit direction and season among them."""
-    for kind, size, seeds in (("train", TRAIN_SIZE, TRAIN_SEEDS), ("val", VALIDATION_SIZE, VALIDATION_SEEDS)):
+def simulate_places(folder: Path, simulation: Simulation, listener: Listener) -> None:
+    """Places to train on and to validate, every orbit direction and season among them."""
+    train = ("train", simulation.train_px, TRAIN_SEED, simulation.train)
+    validation = ("val", simulation.validation_px, VALIDATION_SEED, simulation.validation)
+    for kind, size, first, count in (train, validation):
         listener.log("info", f"simulating the places {kind}_*, where they are missing")
-        jobs = [varied(folder / f"{kind}_{seed}", size, seed, index) for index, seed in enumerate(seeds)]
+        jobs = [varied(folder / f"{kind}_{first + index}", size, first + index, index) for index in range(count)]
         simulate_missing(jobs, listener)
 
 

@@ -44,9 +44,9 @@ def write_page(
         *_confusions(found),
         "## Doubt",
         "",
-        "Pixels with a single class, of the places left out. Left: how often the map is right at each confidence it",
-        "claims; on the diagonal it claims the truth. Right: what is right among the pixels that are kept when the least",
-        "confident are left `unsure`; the cross is the threshold in the model file.",
+        "Pixels with a single class, of the places left out. Left: how often the map is right at each confidence; on",
+        "the diagonal it claims the truth. Right: what is right among the pixels that are kept when the least confident",
+        "are left `unsure`; the cross is the threshold in the model file.",
         "",
         "![Reliability, and accuracy over coverage](starter_doubt.png)",
         "",
@@ -54,7 +54,7 @@ def write_page(
         "",
         "## Every place, and where it fails",
         "",
-        "Each map is by the fold that has not seen the place. Red in the last column: the label does not allow the class.",
+        "Each map is by the fold that has not seen the place. Red: the label does not allow the class.",
         "",
         "![Backscatter, labels, map and errors of every place](starter_places.png)",
         "",
@@ -73,11 +73,12 @@ def _head(config: FinetuneConfig) -> list[str]:
         "",
         "Made by `python scripts/starter/judge_starter.py --data FOLDER`; the command replaces this page.",
         "",
-        "The starter's recipe (configs/finetune-starter.yaml) is trained again three times, each time without two of the",
-        "places below; its backbone has seen none of them. Beside it, on the same labels: a U-Net with the same windows,",
-        "steps and augmentation, a random forest on backscatter of neighbourhoods, a Gaussian classifier, a threshold on",
-        "VH for water (the rest is the commonest other class of the training labels), and the commonest class of the",
-        f"training labels for everything. {steps} steps of {batch} windows. Their settings were not tuned here.",
+        "The starter's recipe (configs/finetune-starter.yaml) is trained again three times, each time without two of",
+        "the places below; its backbone has seen none of them. Beside it, on the same labels: a U-Net with the same",
+        "windows, steps and augmentation, a random forest on backscatter of neighbourhoods, a Gaussian classifier, a",
+        "threshold on VH for water (the rest is the commonest other class of the training labels), and the commonest",
+        f"class of the training labels for everything. {steps} steps of {batch} windows. Their settings were not tuned",
+        "here.",
         "",
     ]
 
@@ -120,5 +121,6 @@ def _doubt(doubt: Doubt) -> list[str]:
     kept, right_then = doubt.kept, doubt.accuracy_when_sure
     return [
         f"{doubt.accuracy:.1%} of these pixels are right. With the thresholds of the model files {1 - kept:.1%} are "
-        f"`unsure`, and of the rest {right_then:.1%} are right. Expected calibration error: {doubt.calibration_error:.3f}."
+        f"`unsure`, and of the rest {right_then:.1%} are right. "
+        f"Expected calibration error: {doubt.calibration_error:.3f}."
     ]

@@ -1,0 +1,1 @@
+"""The starter's recipe and how it is judged."""
