@@ -43,7 +43,7 @@ qgis: .venv/ready ## open QGIS with the plugin and a simulated scene; your own p
 	@.venv/bin/python scripts/plugin/install_plugin.py --open
 
 starter: .venv/ready ## train the starter model again (about two hours), DATA=folder with the real tiles; or TINY=1
-	.venv/bin/python scripts/starter/make_starter.py $(if $(wildcard $(DATA)),--data "$(DATA)") \
+	.venv/bin/python scripts/starter/make_starter.py $(if $(shell [ -d "$(DATA)" ] && echo yes),--data "$(DATA)") \
 	    $(if $(TINY),--tiny --work build/starter-tiny)
 
 judge: .venv/ready ## judge the starter's recipe on real places that it has not seen, into docs/starter.md
