@@ -13,6 +13,7 @@ from rasterio.enums import Resampling
 from sardino_core.contract.jobs import SceneOptions
 from sardino_core.contract.model_spec import ModelSpec
 from sardino_core.models.model_file import read_spec, resolve_model
+from sardino_core.raster.false_colour import false_colour
 from sardino_core.raster.grid import PixelWindow
 from sardino_core.raster.reading.scene import open_scene
 from sardino_core.raster.writing.class_legend import legend, rgb
@@ -68,8 +69,7 @@ def backscatter(scene: Path, spec: ModelSpec) -> Rgb:
         rows = [opened.read(PixelWindow(r, 0, 1, window.width)) for r in range(0, window.height, step)]
         db = np.concatenate([row[0][:, :, ::step] for row in rows], axis=1)
         valid = np.concatenate([row[1][:, ::step] for row in rows], axis=0)
-    bands = np.stack([db[0], db[1], db[0] - db[1]])
-    return _paint(np.stack([_stretch(band, valid) for band in bands], axis=-1), valid)
+    return false_colour(db, valid)
 
 
 def classes(path: Path, spec: ModelSpec) -> Rgb:

@@ -27,6 +27,7 @@ from sklearn.metrics import roc_auc_score
 from sardino_core.contract.jobs import AttentionJob, RunOptions, SceneOptions
 from sardino_core.inference import attention
 from sardino_core.models.model_file import read_spec, resolve_model, write_aside
+from sardino_core.raster.false_colour import false_colour
 from sardino_core.raster.reading.scene import open_scene
 from sardino_core.training.landcover.baselines import box_mean, to_db
 
@@ -35,6 +36,7 @@ _SMOOTH = 5  # pixels: backscatter in which boundaries are sought
 _SHARPEST = 0.9  # quantile of the gradient from which on a pixel is a boundary
 _LULC = {"water": 1, "trees": 2, "built-up": 5}
 Values = NDArray[np.float32]
+Picture = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def main() -> int:
     return 0
 
 
-def look(tile: Tile, data: Path, model: str, work: Path) -> tuple[Values, Values, dict[str, NDArray[np.bool_]]]:
+def look(tile: Tile, data: Path, model: str, work: Path) -> tuple[Picture, Values, dict[str, NDArray[np.bool_]]]:
     """The tile as a picture (h, w, 3), its heads (H, h, w), and masks (h, w) of what they may follow."""
     scene = SceneOptions(tuple(str(data / image) for image in tile.images), **tile.options)  # type: ignore[arg-type]
     output = work / f"{tile.name}.tif"
@@ -97,7 +99,7 @@ def look(tile: Tile, data: Path, model: str, work: Path) -> tuple[Values, Values
         with rasterio.open(data / tile.labels) as dataset:
             labels = dataset.read(1)
         masks |= {name: labels == value for name, value in tile.classes.items()}
-    return composite(db, valid), heads, masks
+    return false_colour(db, valid), heads, masks
 
 
 def boundaries(db: Values, valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -120,14 +122,7 @@ def measured(name: str, heads: Values, masks: dict[str, NDArray[np.bool_]]) -> l
     return rows
 
 
-def composite(db: Values, valid: NDArray[np.bool_]) -> Values:
-    """VV, VH and VV-VH as red, green and blue in 0..1, stretched between the 2nd and 98th percentile."""
-    bands = np.stack([db[0], db[1], db[0] - db[1]])
-    low, high = np.percentile(bands[:, valid], [2, 98], axis=1)[..., None, None]
-    return np.moveaxis(np.clip((bands - low) / np.maximum(high - low, 1e-6), 0, 1) * valid, 0, -1)
-
-
-def draw(rows: Sequence[tuple[str, Values, Values]]) -> bytes:
+def draw(rows: Sequence[tuple[str, Picture, Values]]) -> bytes:
     """A row per tile: backscatter, then each head between its 2nd and 98th percentile; as PNG."""
     columns = 1 + len(rows[0][2])
     figure = Figure(figsize=(2.6 * columns, 2.7 * len(rows)), layout="constrained")

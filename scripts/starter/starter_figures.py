@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from sardino_core.models.model_file import load_weights, read_spec
 from sardino_core.models.network import build
 from sardino_core.models.outputs import probabilities
+from sardino_core.raster.false_colour import false_colour
 from sardino_core.training.evaluate import predictions
 from sardino_core.training.landcover.calibrate import calibration_error
 from sardino_core.training.settings.finetune_config import FinetuneConfig, load_config
@@ -103,7 +104,7 @@ def look(model: Path, config: FinetuneConfig) -> tuple[list[Picture], Doubt]:
             pictures.append(
                 Picture(
                     f"{scene.source.name}: {scene.name.rpartition('/')[2]}",
-                    _composite(db, valid),
+                    false_colour(db, valid),
                     shades[target],
                     palette[drawn],
                     errors.astype(np.uint8),
@@ -171,14 +172,6 @@ def draw_gallery(pictures: Sequence[Picture], legend: Mapping[str, str]) -> byte
         fontsize=8,
     )
     return _png(figure)
-
-
-def _composite(db: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """VV, VH and VV-VH as red, green and blue, stretched between the 2nd and 98th percentile."""
-    bands = np.stack([db[0], db[1], db[0] - db[1]])
-    low, high = np.percentile(bands[:, valid], [2, 98], axis=1)[..., None, None]
-    scaled = np.clip((bands - low) / np.maximum(high - low, 1e-6), 0, 1) * valid
-    return (255 * np.moveaxis(scaled, 0, -1)).astype(np.uint8)
 
 
 def _shade(members: NDArray[np.bool_], colours: NDArray[np.uint8]) -> Any:
