@@ -40,8 +40,8 @@ def finetune(
 ) -> Result:
     """Train, calibrate, save and export. `init` is a model file, or `scratch`. Raises SardinoError.
 
-    SIGTERM saves a checkpoint and returns early. What is validated and saved is the moving average of the weights at
-    the end; no best checkpoint is picked, since the labels that choose it could no longer say how good it is.
+    SIGTERM and Ctrl-C save a checkpoint and return early. What is validated and saved is the moving average of the
+    weights at the end; no best checkpoint is picked: the labels that choose it could no longer say how good it is.
     """
     with team() as crew, torch.random.fork_rng():
         voice = listener if listener is not None and crew.leads else Listener()

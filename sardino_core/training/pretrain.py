@@ -55,7 +55,7 @@ def pretrain(
 ) -> Result:
     """Train, save and export. `init` is a model file to go on from, or `scratch`. Raises SardinoError.
 
-    SIGTERM saves a checkpoint and returns early.
+    SIGTERM and Ctrl-C save a checkpoint and return early.
     """
     with team() as crew, torch.random.fork_rng():
         voice = listener if listener is not None and crew.leads else Listener()

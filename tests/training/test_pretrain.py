@@ -133,11 +133,12 @@ def test_a_killed_run_goes_on_bit_for_bit(images, tmp_path):
     assert not list((tmp_path / "killed").glob(".sardino*"))
 
 
-def test_sigterm_saves_a_checkpoint_and_exits_0(images, tmp_path):
+@pytest.mark.parametrize("wish", [signal.SIGTERM, signal.SIGINT])
+def test_being_stopped_saves_a_checkpoint_and_exits_0(images, tmp_path, wish):
     config = steps(pretrain_config(images, run=RunConfig(1, 10_000, 0, tensorboard=False)), 5000)
     process = child(PRETRAIN, config, tmp_path / "out")
     wait_for(tmp_path / "out" / "metrics.csv", process)
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(wish)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "checkpoint.pt" in output

@@ -72,12 +72,12 @@ class Run:
 
     @contextmanager
     def under_way(self, step: int) -> Iterator[None]:
-        """While the loop runs from `step` on: the log is open, and SIGTERM asks it to stop."""
+        """While the loop runs from `step` on: the log is open, and SIGTERM or Ctrl-C asks it to stop."""
         self._first_step, self._began, self._since = step, time.monotonic(), time.monotonic()
         if self.crew.leads:
             self._log = RunLog(self.folder, self._config.run.tensorboard, step or None)
         try:
-            with _on_terminate(self._terminated):
+            with _on_stop(self._terminated):
                 yield
         finally:
             if self._log is not None:
@@ -124,7 +124,7 @@ class Run:
         return not stopped
 
     def stopped(self, step: int) -> Result:
-        """What a run that SIGTERM ended before its last step has to show."""
+        """What a run that was stopped before its last step has to show."""
         self.listener.log("warning", f"stopped at step {step}; --resume goes on from there")
         return Result({"checkpoint": str(self.checkpoint), "run": str(self.folder)}, {"steps": step})
 
@@ -145,13 +145,23 @@ def make_folder(folder: Path) -> None:
 
 
 @contextmanager
-def _on_terminate(event: threading.Event) -> Iterator[None]:
-    """SIGTERM sets the event; only the main thread may listen for it."""
+def _on_stop(event: threading.Event) -> Iterator[None]:
+    """SIGTERM and the first Ctrl-C set the event, a second Ctrl-C does what it did before; in the main thread alone."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, lambda *_: event.set())
+    before = {wish: signal.getsignal(wish) for wish in (signal.SIGTERM, signal.SIGINT)}
+
+    def stop(wish: int, _: object) -> None:
+        event.set()
+        if wish == signal.SIGINT:
+            signal.signal(wish, before[signal.SIGINT])
+
+    for wish, handler in before.items():
+        if handler is not signal.SIG_IGN:  # somebody else sees to it
+            signal.signal(wish, stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for wish, handler in before.items():
+            signal.signal(wish, handler)
