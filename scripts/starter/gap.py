@@ -42,7 +42,7 @@ DRAWS = 20  # of some places against others
 LEAST_VALID = 0.9  # share of a window's pixels
 _PIXELS = 20_000  # of a place, for histograms and quantiles
 _BATCH = 16  # windows
-_FILTERED = 15  # equivalent looks that no 10 m GRD product has: its speckle was filtered
+_FILTERED = 15  # equivalent looks that no 10 m GRD scene has: its speckle was filtered, or dates averaged
 _PAIR = (BandSpec("VV", 0.0, 1.0), BandSpec("VH", 0.0, 1.0))  # as they are, in dB
 _BINS_DB = np.arange(-40.0, 10.5, 0.5)
 
@@ -271,7 +271,11 @@ def _backscatter_lines(made: Look, observed: Look) -> list[str]:
 
 def _speckle_lines(made: Look, observed: Look) -> list[str]:
     filtered = sorted({tile.place for tile in (*made.speckle, *observed.speckle) if tile.vv.enl > _FILTERED})
-    note = f" Above {_FILTERED} looks somebody has filtered the speckle: {', '.join(filtered)}." if filtered else ""
+    note = (
+        f" Above {_FILTERED} looks are no single GRD scene, but filtered or averaged: {', '.join(filtered)}."
+        if filtered
+        else ""
+    )
     lines = [
         "Speckle of homogeneous squares (sardino_core/simulate/speckle_statistics.py), median over tiles (lowest to "
         "highest): equivalent number of looks, and autocorrelation one and two pixels away. Looks that are too many or "
@@ -299,9 +303,9 @@ def _token_lines(found: Distances, spec: ModelSpec) -> list[str]:
     lines = [
         f"Fréchet distance (Dowson & Landau 1982) between the mean tokens of windows of {spec.window} pixels, in "
         f"{min(DIMENSIONS, spec.backbone.width)} principal components, which keep {found.kept:.1%} of the variance; "
-        f"mean (lowest to highest) of {DRAWS} draws of places. Where the third row is no higher than the first, the "
-        "model sees simulated places as it sees real ones. Fewer places make any distance larger: compare rows of as "
-        "many.",
+        f"mean (lowest to highest) of {DRAWS} draws of places. Where the third row is no higher than the first, this "
+        "distance does not tell simulated places from real ones; where it is higher, another mix of covers may be the "
+        "reason as well as the simulation. Fewer places make any distance larger: compare rows of as many.",
         "",
         "| | places | distance |",
         "|---|---|---|",
