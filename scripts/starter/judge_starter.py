@@ -20,16 +20,19 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
+from gap import gap
 from judged_places import FOLDS, JudgedPlace, only, without
 from judgement import Judgement
 from make_starter import BACKBONE, RUN
 from numpy.typing import NDArray
+from robustness import robustness
 from starter_figures import Doubt, Picture, draw_gallery, look, together
 from starter_page import write_page
 
 from sardino_core.contract.listener import Listener
 from sardino_core.models.model_file import load_weights, read_spec, write_aside
 from sardino_core.models.network import build
+from sardino_core.simulate import simulate_missing, varied
 from sardino_core.study.arms.asking import Ask, Fit, Judged
 from sardino_core.study.arms.forest import fit_forest
 from sardino_core.study.arms.networks import fit_network
@@ -45,6 +48,7 @@ from sardino_core.training.settings.finetune_config import FinetuneConfig, load_
 from sardino_core.training.windows.sources import SceneStore
 
 BLOCK_PX = 64
+TEST_SEEDS, TEST_PX = range(951, 963), 384
 WATER = 80
 UNET = ArmConfig("U-Net", (1e-3,), kind="unet")
 FOREST = ArmConfig("random forest", (5,), kind="forest")
@@ -67,8 +71,20 @@ def main() -> int:
         pictures += seen
         doubts.append(doubt)
     gallery = draw_gallery(pictures, {item.name: item.colour for item in config.classes})
-    print(write_page(found, config, together(doubts), gallery, (), given.output))
+    simulated = simulate_test_places(given.work / "judged" / "simulated", voice)
+    model = str(given.work / RUN / "model.safetensors")
+    far, picture = gap(model, simulated, given.data)
+    changed = robustness(model, simulated, given.work / "judged" / "changed", voice)
+    page = write_page(found, config, together(doubts), gallery, (far, picture), changed, given.output)
+    print(page)
     return 0
+
+
+def simulate_test_places(folder: Path, voice: Listener) -> list[Path]:
+    """Places that neither train nor calibrate anything."""
+    jobs = [varied(folder / f"test_{seed}", TEST_PX, seed, index) for index, seed in enumerate(TEST_SEEDS)]
+    simulate_missing(jobs, voice)
+    return [Path(job.output) for job in jobs]
 
 
 def judge_fold(

@@ -18,9 +18,15 @@ WATER, LEAST_WATER = 80, 0.01  # of a place's pixels, or its F1 says little
 
 
 def write_page(
-    found: Sequence[Judgement], config: FinetuneConfig, doubt: Doubt, gallery: bytes, more: Sequence[str], output: Path
+    found: Sequence[Judgement],
+    config: FinetuneConfig,
+    doubt: Doubt,
+    gallery: bytes,
+    gap: tuple[Sequence[str], bytes],
+    changed: Sequence[str],
+    output: Path,
 ) -> Path:
-    """The page and its pictures; `more` are sections that others have written."""
+    """The page and its pictures; `gap` and `changed` are what the modules gap and robustness say."""
     output.mkdir(parents=True, exist_ok=True)
     board = Board(found, WATER)
     wet = board.holding(LEAST_WATER)
@@ -58,8 +64,22 @@ def write_page(
         "",
         "![Backscatter, labels, map and errors of every place](starter_places.png)",
         "",
-        *more,
+        "## Simulation and reality",
+        "",
+        "Of the model made by make_starter.py; simulated places are such as have trained nothing.",
+        "",
+        *gap[0],
+        "",
+        "![Histograms of VV and VH](starter_gap.png)",
+        "",
+        "## When the input changes and the ground does not",
+        "",
+        "The same model on the same simulated places.",
+        "",
+        *changed,
+        "",
     ]
+    write_aside(output / "starter_gap.png", gap[1])
     write_aside(output / "starter_doubt.png", draw_doubt(doubt))
     write_aside(output / "starter_places.png", gallery)
     write_aside(output / "starter.md", "\n".join(lines).encode())
