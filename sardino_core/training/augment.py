@@ -3,8 +3,9 @@
 What each stands for: flips east-west turn an ascending look into a descending one (shadows and bright slopes change
 sides), flips north-south nearly keep the look, quarter turns would make a look that no satellite has and are left out;
 gain offsets stand for calibration, sigma0 against gamma0 (1 to 2 dB over IW's incidence angles of 30 to 46 degrees) and
-soil moisture; stripes and holes stand for swath edges, layover masks and tile borders. Spacing jitter is done where
-windows are read (`patches`), since it needs the surroundings.
+soil moisture; stripes and holes stand for swath edges, layover masks and tile borders; averages over pixels stand for
+more looks, composites and speckle filters. Spacing jitter is done where windows are read (`patches`), since it needs
+the surroundings.
 """
 
 from __future__ import annotations
@@ -13,10 +14,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from sardino_core.contract.model_spec import BandSpec
 from sardino_core.training.settings.finetune_config import AugmentConfig
+
+_BOXES = (3, 5)  # pixels along a side that are averaged
+_FLOOR = 1e-5  # of power: -50 dB
 
 
 @dataclass(frozen=True)
@@ -33,11 +38,12 @@ class Batch:
 
 
 def augment(batch: Batch, config: AugmentConfig, generator: torch.Generator, bands: Sequence[BandSpec] = ()) -> Batch:
-    """Flips, gain offsets and gaps in the data, drawn for each window by itself; `bands` tell which are differences."""
+    """All of them, drawn for each window by itself; `bands` tell which are differences of two others."""
     batch = flip(batch, -1, _chosen(batch, config.flip_east_west, generator))
     batch = flip(batch, -2, _chosen(batch, config.flip_north_south, generator))
     batch = offset_gain(batch, config.gain_db, config.band_gain_db, generator, bands)
-    return lose_data(batch, config.invalid, config.invalid_share, generator)
+    batch = lose_data(batch, config.invalid, config.invalid_share, generator)
+    return smooth(batch, config.multilook, generator, bands)
 
 
 def flip(batch: Batch, dim: int, chosen: Tensor) -> Batch:
@@ -81,6 +87,28 @@ def differences(bands: Sequence[BandSpec]) -> list[tuple[int, int, int]]:
         if len(parts) == 2 and parts[0] is not None and parts[1] is not None:
             found.append((index, parts[0], parts[1]))
     return found
+
+
+def smooth(batch: Batch, probability: float, generator: torch.Generator, bands: Sequence[BandSpec] = ()) -> Batch:
+    """The chosen windows as a smoother product shows them: `multilook`, on dB."""
+    if probability == 0:
+        return batch
+    power = multilook(10 ** (batch.backscatter_db / 10), batch.valid, probability, generator)
+    return Batch(subtracted(10 * power.clamp(min=_FLOOR).log10(), bands), batch.valid, batch.target)
+
+
+def multilook(power: Tensor, valid: Tensor, probability: float, generator: torch.Generator) -> Tensor:
+    """(N, C, S, S) with the chosen images averaged in power over a box of 3 x 3 or 5 x 5 valid pixels (N, S, S)."""
+    draws = torch.rand(len(power), 2, generator=generator)
+    for level, box in enumerate(_BOXES):
+        mine = (draws[:, 0] < probability) & ((draws[:, 1] * len(_BOXES)).long() == level)
+        index = mine.nonzero().flatten().to(power.device)
+        if len(index):
+            known = valid[index].unsqueeze(1).to(power.dtype)  # (M, 1, S, S)
+            total = F.avg_pool2d(power[index] * known, box, stride=1, padding=box // 2)
+            weight = F.avg_pool2d(known, box, stride=1, padding=box // 2)
+            power = power.index_copy(0, index, total / weight.clamp(min=1e-6))
+    return power
 
 
 def lose_data(batch: Batch, probability: float, share: float, generator: torch.Generator) -> Batch:

@@ -6,7 +6,16 @@ import torch
 
 from sardino_core.contract.model_spec import BandSpec
 from sardino_core.raster.scaling import standardise
-from sardino_core.training.augment import Batch, augment, flip, lose_data, offset_gain, standardise_batch
+from sardino_core.training.augment import (
+    Batch,
+    augment,
+    flip,
+    lose_data,
+    multilook,
+    offset_gain,
+    smooth,
+    standardise_batch,
+)
 from sardino_core.training.settings.finetune_config import AugmentConfig
 from tests.training.rasters import INPUTS
 
@@ -22,7 +31,7 @@ def batch(count: int = 6, side: int = 16) -> Batch:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_labels_stay_on_their_pixels_and_gaps_lose_theirs(seed):
-    config = AugmentConfig(gain_db=0.0, band_gain_db=0.0, invalid=1.0)
+    config = AugmentConfig(gain_db=0.0, band_gain_db=0.0, multilook=0.0, invalid=1.0)
     found = augment(batch(), config, torch.Generator().manual_seed(seed))
     assert torch.equal(-found.backscatter_db[:, 0][found.valid], found.target[found.valid].float())
     assert not found.target[~found.valid].any()
@@ -74,9 +83,33 @@ def test_gain_that_is_common_to_two_bands_leaves_their_difference_alone():
     two = batch()
     both = torch.cat([two.backscatter_db, two.backscatter_db[:, :1] - two.backscatter_db[:, 1:]], dim=1)
     before = Batch(both, two.valid, two.target)
-    config = AugmentConfig(flip_east_west=0, flip_north_south=0, gain_db=3.0, band_gain_db=0.0, invalid=0.0)
+    config = AugmentConfig(
+        flip_east_west=0, flip_north_south=0, gain_db=3.0, band_gain_db=0.0, multilook=0.0, invalid=0.0
+    )
     after = augment(before, config, torch.Generator().manual_seed(0), bands)
     assert (after.backscatter_db[:, 0] - both[:, 0]).abs().max() > 1
     assert torch.allclose(after.backscatter_db[:, 2], both[:, 2], atol=1e-5)
     alone = augment(Batch(both[:, 2:], two.valid, two.target), config, torch.Generator().manual_seed(0), bands[2:])
     assert torch.equal(alone.backscatter_db, both[:, 2:])
+
+
+def test_multilook_averages_power_over_valid_pixels_alone():
+    power, valid = torch.ones(2, 1, 9, 9), torch.ones(2, 9, 9).bool()
+    power[0, 0, 4, 4] = 10.0
+    power[1, 0, 4, 4] = 1e6
+    valid[1, 4, 4] = False
+    after = multilook(power, valid, 1.0, torch.Generator().manual_seed(0))
+    assert after[0, 0].max().item() in (pytest.approx(2.0), pytest.approx(1 + 9 / 25))
+    assert torch.allclose(after[1], torch.ones(1, 9, 9))
+    assert torch.equal(multilook(power, valid, 0.0, torch.Generator()), power)
+
+
+def test_a_smoother_product_has_more_looks_the_same_mean_and_its_labels():
+    speckled = -10 + 3 * torch.randn(1, 2, 64, 64, generator=torch.Generator().manual_seed(0))
+    before = Batch(speckled, torch.ones(1, 64, 64).bool(), torch.ones(1, 64, 64, dtype=torch.int64))
+    after = smooth(before, 1.0, torch.Generator().manual_seed(1))
+    powers = [10 ** (item.backscatter_db / 10) for item in (before, after)]
+    assert powers[1].mean().item() == pytest.approx(powers[0].mean().item(), rel=0.02)
+    assert powers[1].var() < powers[0].var() / 5
+    assert torch.equal(after.target, before.target)
+    assert smooth(before, 0.0, torch.Generator()) is before

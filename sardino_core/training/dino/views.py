@@ -26,16 +26,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from sardino_core.contract.model_spec import BandSpec, InputSpec
-from sardino_core.training.augment import Batch, differences, flip, lose_data, offset_gain, standardise_batch
+from sardino_core.training.augment import (
+    Batch,
+    differences,
+    flip,
+    lose_data,
+    multilook,
+    offset_gain,
+    standardise_batch,
+)
 from sardino_core.training.settings.pretrain_config import ViewConfig
 
 _CORRELATION = (0.62, 0.70)  # of speckle at a lag of one pixel
 _FLOOR = 1e-6  # power: -60 dB
-_LEVELS = (3, 5)  # sides of the multi-look boxes, pixels
 
 
 @dataclass(frozen=True)
@@ -102,7 +108,7 @@ def change(
     image: Image, config: ViewConfig, inputs: InputSpec, choices: torch.Generator, fields: torch.Generator
 ) -> Tensor:
     """Everything after the crop, drawn for each image by itself; returns the standardised (N, C, S, S)."""
-    image = multilook(image, config.multilook, choices)
+    image = Image(multilook(image.power, image.valid, config.multilook, choices), image.valid)
     image = speckle(image, config.speckle, config.speckle_looks, choices, fields)
     db = 10 * image.power.clamp(min=_FLOOR).log10()
     batch = Batch(db, image.valid, torch.zeros((), dtype=torch.int64, device=db.device).expand(image.valid.shape))
@@ -135,21 +141,6 @@ def crop(image: Image, boxes: Tensor, size: int) -> Image:
     power = image.power * image.valid.unsqueeze(1)
     mean = (rows.unsqueeze(1) @ power @ cols.unsqueeze(1).mT) / weight.clamp(min=1e-6).unsqueeze(1)
     return Image(mean, weight > 0.5)
-
-
-def multilook(image: Image, probability: float, generator: torch.Generator) -> Image:
-    """Average the chosen images in power over a box of 3 x 3 or 5 x 5 valid pixels."""
-    draws = torch.rand(len(image.power), 2, generator=generator)
-    power = image.power
-    for level, box in enumerate(_LEVELS):
-        mine = (draws[:, 0] < probability) & ((draws[:, 1] * len(_LEVELS)).long() == level)
-        index = mine.nonzero().flatten().to(power.device)
-        if len(index):
-            known = image.valid[index].unsqueeze(1).to(power.dtype)  # (M, 1, S, S)
-            total = F.avg_pool2d(image.power[index] * known, box, stride=1, padding=box // 2)
-            weight = F.avg_pool2d(known, box, stride=1, padding=box // 2)
-            power = power.index_copy(0, index, total / weight.clamp(min=1e-6))
-    return Image(power, image.valid)
 
 
 def speckle(

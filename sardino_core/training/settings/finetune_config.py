@@ -63,6 +63,7 @@ class AugmentConfig:
     gain_db: float = 1.0  # sigma of an offset common to all bands: calibration, sigma0 against gamma0, moisture
     band_gain_db: float = 0.5  # sigma of an offset of each band by itself
     zoom: tuple[float, float] = (0.8, 1.5)  # raster pixels per network pixel, drawn evenly in its logarithm
+    multilook: float = 0.15  # probability of a smoother product: 3 x 3 or 5 x 5 pixels averaged in power
     invalid: float = 0.1  # probability of a stripe or hole without data
     invalid_share: float = 0.3  # of the window's side that a stripe or hole takes at most
 
@@ -210,6 +211,7 @@ def _check(config: FinetuneConfig) -> None:
     require_within("augment.zoom[1]", augment.zoom[1], augment.zoom[0], 8)
     shares: Mapping[str, float] = {
         "augment.flip_east_west": augment.flip_east_west,
+        "augment.multilook": augment.multilook,
         "augment.flip_north_south": augment.flip_north_south,
         "augment.invalid": augment.invalid,
         "augment.invalid_share": augment.invalid_share,

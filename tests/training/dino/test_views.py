@@ -16,7 +16,6 @@ from sardino_core.training.dino.views import (
     drop_band,
     gamma_field,
     make_views,
-    multilook,
     speckle,
 )
 from sardino_core.training.settings.pretrain_config import ViewConfig
@@ -89,17 +88,6 @@ def test_speckle_multiplies_power_and_spares_the_others():
     touched = (after.power != before.power).flatten(1).any(dim=1)
     assert 0.4 < touched.float().mean() < 0.6
     assert after.power[touched].mean().item() == pytest.approx(0.05, rel=0.03)
-
-
-def test_multilook_averages_power_over_valid_pixels_alone():
-    before = Image(torch.ones(2, 1, 9, 9), torch.ones(2, 9, 9).bool())
-    before.power[0, 0, 4, 4] = 10.0
-    before.power[1, 0, 4, 4] = 1e6
-    before.valid[1, 4, 4] = False
-    after = multilook(before, 1.0, generator())
-    assert after.power[0, 0].max().item() in (pytest.approx(2.0), pytest.approx(1 + 9 / 25))
-    assert torch.allclose(after.power[1], torch.ones(1, 9, 9))
-    assert torch.equal(multilook(before, 0.0, generator()).power, before.power)
 
 
 def test_one_band_at_most_is_dropped():
