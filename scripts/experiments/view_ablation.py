@@ -204,9 +204,8 @@ def page(plan: Plan, counts: dict[tuple[str, int], dict[str, np.ndarray]]) -> st
     return f"""# Which SAR views help
 
 Made by `python scripts/experiments/view_ablation.py`; the command replaces this page.
-Land cover that probes find in tokens of
-backbones that were pre-trained with one view left out. Scenes are simulated: a guide for defaults, no evidence about
-any place.
+Land cover that probes find in tokens of backbones that were pre-trained with one view left out. Scenes are simulated: a
+guide for defaults, no evidence about any place.
 
 - network: {backbone.architecture}/{backbone.patch}, width {backbone.width}, depth {backbone.depth}; configuration \
 `{plan.config}`, {settings.optimiser.steps} steps of {settings.optimiser.batch_size} windows
