@@ -42,7 +42,7 @@ install: .venv/ready ## put the plugin into your QGIS profile, or into PROFILE=f
 qgis: .venv/ready ## open QGIS with the plugin and a simulated scene; your own profile is not touched
 	@.venv/bin/python scripts/plugin/install_plugin.py --open
 
-starter: .venv/ready ## train the starter model again (about two hours), DATA=folder with the real tiles; or TINY=1
+starter: .venv/ready ## train the starter model again (hours), DATA=folder with the real tiles; TINY=1 only tries it
 	.venv/bin/python scripts/starter/make_starter.py $(if $(shell [ -d "$(DATA)" ] && echo yes),--data "$(DATA)") \
 	    $(if $(TINY),--tiny --work build/starter-tiny)
 

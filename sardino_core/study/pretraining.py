@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from sardino_core.contract.errors import Cancelled
 from sardino_core.contract.listener import Listener
 from sardino_core.contract.serial import to_dict
 from sardino_core.models.model_file import weights_hash
@@ -28,12 +27,11 @@ def pretrained(config: StudyConfig, places: Sequence[Place], out: Path, listener
     model = folder / "model.safetensors"
     if not model.exists():
         from sardino_core.training.pretrain import pretrain
+        from sardino_core.training.running.run import finished
 
         listener.log("info", f"pre-training in {folder.name}")
         settings = settings_of(config, places, out)
-        pretrain(settings, folder, resume=(folder / "config.yaml").exists(), listener=listener)
-        if not model.exists():  # SIGTERM saves a checkpoint and returns
-            raise Cancelled("The study was stopped in pre-training.", "The same command goes on from there.")
+        finished(pretrain(settings, folder, resume=(folder / "config.yaml").exists(), listener=listener))
     return str(model), weights_hash(model)
 
 

@@ -26,6 +26,7 @@ from sardino_core.models.network import build, random_network
 from sardino_core.simulate import simulate_missing
 from sardino_core.terminal import PlainVoice
 from sardino_core.training.pretrain import pretrain
+from sardino_core.training.running.run import finished
 from sardino_core.training.settings.pretrain_config import PretrainConfig, load_pretrain_config, with_images
 
 TRAIN, TEST = "train_*", "test_*"
@@ -103,7 +104,7 @@ def train(plan: Plan, seed: int) -> None:
     if (run / "model.safetensors").exists():
         return
     settings = _config(plan, seed)
-    pretrain(settings, run, resume=(run / "config.yaml").exists(), listener=Keeper(run, settings.spec()))
+    finished(pretrain(settings, run, (run / "config.yaml").exists(), Keeper(run, settings.spec())))
 
 
 def score(plan: Plan) -> tuple[Scores, dict[int, dict[int, Scores]]]:

@@ -33,6 +33,7 @@ from sardino_core.study.bootstrap import Interval, drawn, estimate, miou
 from sardino_core.terminal import PlainVoice
 from sardino_core.training.dino.token_probe import linear, nearest, table_of, tokens_of
 from sardino_core.training.pretrain import pretrain
+from sardino_core.training.running.run import finished
 from sardino_core.training.settings.pretrain_config import PretrainConfig, load_pretrain_config, with_images
 
 CLASSES = 5
@@ -158,7 +159,8 @@ def _counts(plan: Plan, variant: Variant, seed: int, fit: object, held: list) ->
     if not kept.exists():
         if not (run / "model.safetensors").exists():
             print(f"{variant.name}, seed {seed}", flush=True)
-            pretrain(plan.settings(variant, seed), run, resume=(run / "config.yaml").exists(), listener=PlainVoice())
+            resume = (run / "config.yaml").exists()
+            finished(pretrain(plan.settings(variant, seed), run, resume, PlainVoice()))
         model = run / "model.safetensors"
         found = _probed(build(read_spec(model), load_weights(model)), fit, held)
         kept.write_text(json.dumps({name: values.tolist() for name, values in found.items()}), encoding="utf-8")

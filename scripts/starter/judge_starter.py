@@ -25,25 +25,27 @@ from judged_places import FOLDS, JudgedPlace, only, without
 from judgement import Judgement
 from make_starter import BACKBONE, RUN
 from numpy.typing import NDArray
+from recipe import require_same
 from robustness import robustness
 from starter_figures import Doubt, Picture, draw_gallery, look, together
 from starter_page import write_page
 
+from sardino_core.contract.errors import SardinoError
 from sardino_core.contract.listener import Listener
-from sardino_core.models.model_file import load_weights, read_spec, write_aside
+from sardino_core.models.model_file import load_weights, read_spec, resolve_model, weights_hash, write_aside
 from sardino_core.models.network import build
 from sardino_core.simulate import simulate_missing, varied
 from sardino_core.study.arms.asking import Ask, Fit, Judged
 from sardino_core.study.arms.forest import fit_forest
-from sardino_core.study.arms.networks import fit_network
+from sardino_core.study.arms.networks import asking, fit_network
 from sardino_core.study.cells import Cell, CellJob
 from sardino_core.study.config import ArmConfig, ForestConfig, UNetConfig
 from sardino_core.terminal import PlainVoice
-from sardino_core.training.evaluate import predictions
 from sardino_core.training.finetune import finetune
 from sardino_core.training.landcover.baselines import Rules, neighbourhood
 from sardino_core.training.landcover.plan import SCRATCH, gather
 from sardino_core.training.landcover.scores import Confusion
+from sardino_core.training.running.run import finished
 from sardino_core.training.settings.finetune_config import FinetuneConfig, load_config
 from sardino_core.training.windows.sources import SceneStore
 
@@ -56,28 +58,36 @@ RULES = {"gaussian": "Gaussian", "threshold": "VH threshold", "majority": "commo
 
 
 def main() -> int:
-    """Fit what is missing, count, write the page."""
-    given = _parse()
+    """Exit status 0, or 1 with one line on stderr."""
+    given, voice = _parse(), PlainVoice()
+    try:
+        voice.log("info", str(judge(given, voice)))
+    except SardinoError as error:
+        voice.failure(error)
+        return 1
+    return 0
+
+
+def judge(given: Namespace, voice: Listener) -> Path:
+    """Fit what is missing, count, write the page. Raises SardinoError."""
     words = (f"paths.real={given.data}", f"paths.work={given.work}", *given.overrides)
-    config, voice = load_config("finetune-starter", words), PlainVoice()
-    backbone = str(given.work / BACKBONE / "model.safetensors")
+    config, work = load_config("finetune-starter", words), given.work / "judged"
+    backbone, starter = (str(resolve_model(str(given.work / run / "model.safetensors"))) for run in (BACKBONE, RUN))
+    require_same(work, config, f"backbone: {weights_hash(backbone)}\n")
     found: list[Judgement] = []
     pictures: list[Picture] = []
     doubts: list[Doubt] = []
     for number, places in enumerate(FOLDS):
-        folder = given.work / "judged" / f"fold_{number}"
+        folder = work / f"fold_{number}"
         found += judge_fold(config, places, folder, backbone, voice)
         seen, doubt = look(folder / RUN / "model.safetensors", only(config, places))
         pictures += seen
         doubts.append(doubt)
     gallery = draw_gallery(pictures, {item.name: item.colour for item in config.classes})
-    simulated = simulate_test_places(given.work / "judged" / "simulated", voice)
-    model = str(given.work / RUN / "model.safetensors")
-    far, picture = gap(model, simulated, given.data)
-    changed = robustness(model, simulated, given.work / "judged" / "changed", voice)
-    page = write_page(found, config, together(doubts), gallery, (far, picture), changed, given.output)
-    print(page)
-    return 0
+    simulated = simulate_test_places(work / "simulated", voice)
+    far = gap(starter, simulated, given.data)
+    changed = robustness(starter, simulated, work / "changed", voice)
+    return write_page(found, config, together(doubts), gallery, far, changed, given.output)
 
 
 def simulate_test_places(folder: Path, voice: Listener) -> list[Path]:
@@ -141,14 +151,8 @@ def _by_block(piece: Judged) -> Iterator[tuple[str, NDArray[np.int64], NDArray[n
 def _starter(recipe: FinetuneConfig, backbone: str, run: Path, voice: Listener) -> Ask:
     model = run / "model.safetensors"
     if not model.exists():
-        finetune(recipe, backbone, run, resume=(run / "config.yaml").exists(), listener=voice)
-    network = build(read_spec(model), load_weights(model)).eval()
-
-    def ask(store: SceneStore, config: FinetuneConfig) -> Iterator[Judged]:
-        for window, logits in predictions(network, store, config):
-            yield Judged(window.scene, window.row, window.col, window.target, logits.argmax(axis=0))
-
-    return ask
+        finished(finetune(recipe, backbone, run, resume=(run / "config.yaml").exists(), listener=voice))
+    return asking(build(read_spec(model), load_weights(model)).eval(), voice)
 
 
 def _arm(recipe: FinetuneConfig, arm: ArmConfig, fit: Fit, voice: Listener) -> Ask:
@@ -165,7 +169,7 @@ def _rules(recipe: FinetuneConfig) -> dict[str, Ask]:
     with SceneStore(recipe) as store:
         rules = Rules.fit(store, WATER)
 
-    def asking(name: str) -> Ask:
+    def following(name: str) -> Ask:
         def ask(store: SceneStore, config: FinetuneConfig) -> Iterator[Judged]:
             for scene in store.scenes:
                 features, target = neighbourhood(store, scene)
@@ -173,7 +177,7 @@ def _rules(recipe: FinetuneConfig) -> dict[str, Ask]:
 
         return ask
 
-    return {label: asking(name) for name, label in RULES.items()}
+    return {label: following(name) for name, label in RULES.items()}
 
 
 def _parse() -> Namespace:

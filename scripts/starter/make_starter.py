@@ -12,18 +12,21 @@ from __future__ import annotations
 
 import shutil
 import sys
-from argparse import ArgumentParser
-from collections.abc import Sequence
+from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from recipe import require_same
 from starter_data import FULL, SMALL, prepare
 
 from sardino_core.contract.errors import InputMissing, SardinoError
 from sardino_core.contract.model_spec import ModelSpec
 from sardino_core.terminal import PlainVoice
+from sardino_core.training.settings.finetune_config import FinetuneConfig, load_config
+from sardino_core.training.settings.pretrain_config import PretrainConfig, load_pretrain_config
 
 STARTER = Path(__file__).resolve().parents[2] / "sardino_core" / "starter"
 BACKBONE, RUN = "backbone", "run"  # folders of the training runs
@@ -37,49 +40,50 @@ MARK_START, MARK_END = "<!-- numbers: written by scripts/starter/make_starter.py
 
 def main() -> int:
     """Exit status 0, or 1 with one line on stderr."""
-    parser = ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, help="folder of real tiles; without it on simulation alone")
-    parser.add_argument("--work", default=Path("build/starter"), type=Path, help="folder for everything in between")
-    parser.add_argument("--tiny", action="store_true", help="a very small model in a minute, for trying the recipe")
-    parser.add_argument("--keep", action="store_true", help="leave the model in the work folder")
-    given = parser.parse_args()
-    voice = PlainVoice()
+    given, voice = _parse(), PlainVoice()
     try:
         data = _existing(given.data, voice)
-        prepare(data, given.work, SMALL if given.tiny else FULL, voice)
-        pretrain_backbone(data, given.work, given.tiny, voice)
-        train(data, given.work, given.tiny, voice)
+        pretraining, finetuning = recipe(data, given.work, given.tiny)
+        size = SMALL if given.tiny else FULL
+        require_same(given.work, pretraining, finetuning, f"{size}\n")
+        prepare(data, given.work, size, voice)
+        if not given.numbers:
+            make(pretraining, finetuning, given.work, voice)
         if data and not given.tiny and not given.keep:
-            install(given.work / RUN, voice)
-            write_numbers(given.work / RUN, STARTER / "README.md")
+            if not given.numbers:
+                install(given.work / RUN, voice)
+            write_numbers(finetuning, given.work / "numbers", STARTER / "README.md", voice)
     except SardinoError as error:
         voice.failure(error)
         return 1
     return 0
 
 
-def pretrain_backbone(data: Path | None, work: Path, tiny: bool, voice: PlainVoice) -> None:
-    """The pre-training run of configs/pretrain-starter.yaml; goes on where it was stopped."""
-    from sardino_core.training.pretrain import pretrain
-    from sardino_core.training.settings.pretrain_config import load_pretrain_config
+def recipe(data: Path | None, work: Path, tiny: bool) -> tuple[PretrainConfig, FinetuneConfig]:
+    """The two configurations that ship; without real tiles, the simulated sources of them alone."""
+    paths = [f"paths.work={work}", *([f"paths.real={data}"] if data else [])]
+    pretraining = load_pretrain_config("pretrain-starter", [*paths, *(TINY_PRETRAIN if tiny else ())])
+    finetuning = load_config("finetune-starter", [*paths, *(TINY_FINETUNE if tiny else ())])
+    if data:
+        return pretraining, finetuning
+    images = tuple(source for source in pretraining.sources if _simulated(source.images))
+    labelled = tuple(source for source in finetuning.sources if _simulated(source.images))
+    return replace(pretraining, sources=images), replace(finetuning, sources=labelled)
 
-    run = work / BACKBONE
-    config = load_pretrain_config("pretrain-starter", [*_paths(data, work), *(TINY_PRETRAIN if tiny else ())])
-    config = replace(config, sources=tuple(source for source in config.sources if data or _simulated(source.images)))
-    if not (run / "model.safetensors").exists():
-        pretrain(config, run, (run / "config.yaml").exists(), voice)
 
-
-def train(data: Path | None, work: Path, tiny: bool, voice: PlainVoice) -> None:
-    """The fine-tuning run of configs/finetune-starter.yaml; goes on where it was stopped."""
+def make(pretraining: PretrainConfig, finetuning: FinetuneConfig, work: Path, voice: PlainVoice) -> None:
+    """Both runs; each goes on where it was stopped. Raises SardinoError, Cancelled when it is stopped again."""
     from sardino_core.training.finetune import finetune
-    from sardino_core.training.settings.finetune_config import load_config
+    from sardino_core.training.pretrain import pretrain
+    from sardino_core.training.running.run import finished
 
-    run, init = work / RUN, str(work / BACKBONE / "model.safetensors")
-    config = load_config("finetune-starter", [*_paths(data, work), *(TINY_FINETUNE if tiny else ())])
-    config = replace(config, sources=tuple(source for source in config.sources if data or _simulated(source.images)))
+    backbone, run = work / BACKBONE, work / RUN
+    if not (backbone / "model.safetensors").exists():
+        finished(pretrain(pretraining, backbone, (backbone / "config.yaml").exists(), voice))
     if not (run / "model.safetensors").exists():
-        result = finetune(config, init, run, resume=(run / "config.yaml").exists(), listener=voice)
+        init = str(backbone / "model.safetensors")
+        result = finetune(finetuning, init, run, resume=(run / "config.yaml").exists(), listener=voice)
+        finished(result)
         for name, value in result.values.items():
             voice.log("info", f"  {name}: {value:.4g}")
 
@@ -91,10 +95,6 @@ def _existing(data: Path | None, voice: PlainVoice) -> Path | None:
     elif not data.is_dir():
         raise InputMissing(f"{data} is no folder.", "Give the folder of real tiles, or leave --data out.")
     return data
-
-
-def _paths(data: Path | None, work: Path) -> list[str]:
-    return [f"paths.work={work}", *([f"paths.real={data}"] if data else [])]
 
 
 def _simulated(patterns: Sequence[str]) -> bool:
@@ -109,31 +109,28 @@ def install(run: Path, voice: PlainVoice) -> None:
         voice.log("info", f"{STARTER / f'starter{suffix}'}")
 
 
-def write_numbers(run: Path, card: Path) -> None:
-    """Put what was measured, and what simple rules reach on the same labels, into the model card."""
-    from sardino_core.models.model_file import read_spec
+def write_numbers(config: FinetuneConfig, out: Path, card: Path, voice: PlainVoice) -> None:
+    """Put what the starter that ships reaches, and simple rules on the same labels, into the model card."""
+    from sardino_core.models.model_file import read_spec, resolve_model
+    from sardino_core.training.evaluate import evaluate
     from sardino_core.training.landcover.baselines import baselines
-    from sardino_core.training.settings.finetune_config import load_config
     from sardino_core.training.windows.sources import SceneStore
 
-    spec, config = read_spec(run / "model.safetensors"), load_config(run / "config.yaml")
+    metrics = evaluate("starter", config, out, voice, all_labels=False).values
     with SceneStore(config) as store:
         rules = baselines(store, water=80)
     text = card.read_text(encoding="utf-8")
     before, _, rest = text.partition(MARK_START)
     _, _, after = rest.partition(MARK_END)
-    lines = [MARK_START, *_numbers(spec, rules), MARK_END]
+    lines = [MARK_START, *_numbers(read_spec(resolve_model("starter")), metrics, rules), MARK_END]
     card.write_text(before + "\n".join(lines) + after, encoding="utf-8")
 
 
-def _numbers(spec: ModelSpec, rules: dict[str, float]) -> list[str]:
-    metrics, calibration = spec.provenance.metrics, spec.calibration
+def _numbers(spec: ModelSpec, metrics: Mapping[str, float], rules: Mapping[str, float]) -> list[str]:
     lines = [
         f"{spec.provenance.steps} steps, seed {spec.provenance.seed}, on labels that did not train:",
         "",
-        "    python scripts/starter/make_starter.py --data FOLDER --work build/starter",
-        "    python scripts/train.py evaluate --model starter --config finetune-starter --held-out --out scores \\",
-        "        paths.real=FOLDER paths.work=build/starter",
+        "    python scripts/starter/make_starter.py --data FOLDER --numbers",
         "",
         "| | simulated places | TerraMesh quarters | Sen1Floods11, India |",
         "|---|---|---|---|",
@@ -151,20 +148,28 @@ def _numbers(spec: ModelSpec, rules: dict[str, float]) -> list[str]:
     ):
         row = [_cell(rules.get(f"{source}: {key}")) for source in HELD_OUT]
         lines.append(f"| {label} | {' | '.join(row)} |")
-    sure = {name.removeprefix("calibration: "): value for name, value in metrics.items() if "calibration: " in name}
+    limit = spec.calibration.unsure_below
     return [
         *lines,
         "",
-        f"Probabilities are softmax(logits / {calibration.temperature:g}): expected calibration error "
-        f"{sure['calibration error']:.3f} ({sure['calibration error before']:.3f} before). Below a confidence of "
-        f"{calibration.unsure_below:.2f} a pixel is `unsure`: {sure['unsure share']:.0%} of the held-out pixels; the "
-        f"rest are right in {sure['accuracy when sure']:.0%} (all three sources weighing the same). Fitted on these "
-        "very pixels: expect less elsewhere.",
+        f"Below a confidence of {limit:.2f} a pixel is `unsure`: {metrics['unsure share']:.0%} of these pixels, all "
+        f"three sources weighing the same; of the rest the label allows {metrics['agreement when sure']:.0%}. "
+        "Temperature and threshold were fitted on such pixels: expect less elsewhere.",
     ]
 
 
 def _cell(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}"
+
+
+def _parse() -> Namespace:
+    parser = ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, help="folder of real tiles; without it on simulation alone")
+    parser.add_argument("--work", default=Path("build/starter"), type=Path, help="folder for everything in between")
+    parser.add_argument("--tiny", action="store_true", help="a very small model, for trying the recipe")
+    parser.add_argument("--keep", action="store_true", help="leave the model in the work folder")
+    parser.add_argument("--numbers", action="store_true", help="train nothing: the card's numbers of what ships")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ import rasterio
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from whole_maps import WholeMap, whole_maps
 
 from sardino_core.contract.errors import InputMissing, SettingInvalid
 from sardino_core.contract.jobs import SceneOptions, SimulateJob
@@ -29,13 +30,12 @@ from sardino_core.contract.listener import Listener
 from sardino_core.contract.model_spec import BandSpec, ModelSpec
 from sardino_core.models.model_file import load_weights, read_spec, resolve_model
 from sardino_core.models.network import build
-from sardino_core.models.outputs import probabilities, require_head
+from sardino_core.models.outputs import require_head
 from sardino_core.raster.grid import RasterGrid
 from sardino_core.raster.reading.scene import open_scene
 from sardino_core.raster.writing.staging import staged
 from sardino_core.simulate import NOTICE, simulate_missing
 from sardino_core.study.bootstrap import accuracy, drawn, estimate, miou
-from sardino_core.training.evaluate import predictions
 from sardino_core.training.landcover.baselines import box_mean
 from sardino_core.training.landcover.scores import Confusion
 from sardino_core.training.settings.finetune_config import FinetuneConfig, ModelConfig, load_config
@@ -134,11 +134,11 @@ def score(network: nn.Module, spec: ModelSpec, place: Path, scene: Path) -> Scor
     with SceneStore(_settings(spec, place, place / "scene.tif")) as store:
         confusion, own = Confusion.empty(store.sets), store.scenes[0]
         target = store.read(own, own.grid.full)[2]
-    classes, sure = _predict(network, spec, _settings(spec, place, scene))
-    factor = -(-len(target) // len(classes))
+    found = _map(network, spec, _settings(spec, place, scene))
+    factor = -(-len(target) // len(found.given))
     classes, sure = (
         part.repeat(factor, axis=0).repeat(factor, axis=1)[: target.shape[0], : target.shape[1]]
-        for part in (classes, sure)
+        for part in (found.given, found.sure)
     )
     target = np.where(classes >= 0, target, 0)
     confusion.add(target, classes)
@@ -254,20 +254,11 @@ def _settings(spec: ModelSpec, place: Path, scene: Path) -> FinetuneConfig:
     )
 
 
-def _predict(network: nn.Module, spec: ModelSpec, settings: FinetuneConfig) -> tuple[NDArray[np.int64], Mask]:
-    """Indices of classes (h, w), -1 where no label asks, and where the model is sure of them, on the raster's grid."""
-    limit = spec.calibration
+def _map(network: nn.Module, spec: ModelSpec, settings: FinetuneConfig) -> WholeMap:
+    """Of the only scene."""
     with SceneStore(settings) as store:
-        grid = store.scenes[0].grid
-        classes, sure = np.full((grid.height, grid.width), -1), np.zeros((grid.height, grid.width), bool)
-        for window, logits in predictions(network, store, settings):
-            height, width = window.target.shape
-            area = slice(window.row, window.row + height), slice(window.col, window.col + width)
-            asked = window.target > 0
-            classes[area][asked] = logits.argmax(axis=0)[asked]
-            confidence = probabilities(logits[None], limit.temperature)[0].max(axis=0)
-            sure[area][asked] = confidence[asked] >= limit.unsure_below
-    return classes, sure
+        (found,) = whole_maps(network, spec.calibration, store, settings)
+    return found
 
 
 def _heading(places: Sequence[Path]) -> list[str]:

@@ -6,24 +6,27 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 from numpy.typing import NDArray
+from whole_maps import WholeMap, whole_maps
 
 from sardino_core.models.model_file import load_weights, read_spec
 from sardino_core.models.network import build
-from sardino_core.models.outputs import probabilities
 from sardino_core.raster.false_colour import false_colour
-from sardino_core.training.evaluate import predictions
 from sardino_core.training.landcover.calibrate import calibration_error
-from sardino_core.training.settings.finetune_config import FinetuneConfig, load_config
+from sardino_core.training.landcover.report import colours
+from sardino_core.training.settings.finetune_config import FinetuneConfig
 from sardino_core.training.windows.sources import SceneStore
+from sardino_core.training.windows.targets import ClassSets
 
 _BINS = 10
 _EVERY = 7  # labelled pixel is asked for its confidence
 _UNSURE, _UNKNOWN, _OTHER = (40, 40, 40), (255, 255, 255), (225, 215, 190)  # other: a label of several classes
+_WRONG, _RIGHT = (220, 30, 30), (235, 235, 235)
+Image = NDArray[np.uint8]  # (h, w, 3)
 
 
 @dataclass(frozen=True)
@@ -57,61 +60,48 @@ class Doubt:
 
 @dataclass(frozen=True)
 class Picture:
-    """One scene of a place, each (h, w, 3) in 0..255."""
+    """One scene of a place."""
 
     name: str
-    backscatter: NDArray[np.uint8]
-    labels: NDArray[np.uint8]
-    land_cover: NDArray[np.uint8]
-    errors: NDArray[np.uint8]
-
-
-def names_of(values: Sequence[int]) -> dict[int, str]:
-    """Class values to names, as in configs/finetune-starter.yaml."""
-    known = {item.value: item.name for item in load_config("finetune-starter").classes}
-    return {value: known[value] for value in values}
+    backscatter: Image
+    labels: Image
+    land_cover: Image
+    errors: Image
 
 
 def look(model: Path, config: FinetuneConfig) -> tuple[list[Picture], Doubt]:
     """What a model says of all scenes of the configuration, whose labels are held out."""
     spec = read_spec(model)
     network = build(spec, load_weights(model)).eval()
-    pictures, confidences, rights = [], [], []
+    pictures, doubts = [], []
     with SceneStore(config) as store:
-        table, colours = store.sets.table, np.array([_rgb(item.colour) for item in store.sets.classes], np.uint8)
-        shades = np.array([_shade(row, colours) for row in table], np.uint8)
-        maps: dict[Any, NDArray[np.int64]] = {}
-        for window, logits in predictions(network, store, config):
-            scene = window.scene
-            p = probabilities(logits.reshape(len(logits), -1).T, spec.calibration.temperature)  # (m, K)
-            given, confidence = p.argmax(axis=1), p.max(axis=1)
-            single = table[window.target.ravel()].sum(axis=1) == 1
-            chosen = np.flatnonzero(single)[::_EVERY]
-            confidences.append(confidence[chosen].astype(np.float64))
-            rights.append(table[window.target.ravel()[chosen], given[chosen]])
-            drawn = np.where(confidence < spec.calibration.unsure_below, len(colours), given).reshape(
-                window.target.shape
-            )
-            whole = maps.setdefault(scene, np.full((scene.grid.height, scene.grid.width), -1))
-            height, width = window.target.shape
-            area = whole[window.row : window.row + height, window.col : window.col + width]
-            area[...] = np.where(window.target > 0, drawn, area)
-        for scene, drawn in maps.items():
-            db, valid, target = store.read(scene, scene.grid.full)
-            palette = np.concatenate([colours, [_UNSURE, _UNKNOWN]]).astype(np.uint8)
-            wrong = (drawn >= 0) & (drawn < len(colours)) & ~table[target, np.clip(drawn, 0, len(colours) - 1)]
-            errors = np.where(wrong[..., None], (220, 30, 30), np.where((target > 0)[..., None], 235, 255))
-            pictures.append(
-                Picture(
-                    f"{scene.source.name}: {scene.name.rpartition('/')[2]}",
-                    false_colour(db, valid),
-                    shades[target],
-                    palette[drawn],
-                    errors.astype(np.uint8),
-                )
-            )
-    confidence = np.concatenate(confidences)
-    return pictures, Doubt(confidence, np.concatenate(rights), confidence >= spec.calibration.unsure_below)
+        for found in whole_maps(network, spec.calibration, store, config):
+            db, valid, target = store.read(found.scene, found.scene.grid.full)
+            doubts.append(_doubt(found, target, store.sets))
+            pictures.append(_picture(found, false_colour(db, valid), target, store.sets))
+    return pictures, together(doubts)
+
+
+def _doubt(found: WholeMap, target: NDArray[np.int64], sets: ClassSets) -> Doubt:
+    chosen = np.flatnonzero((found.given >= 0) & (sets.table[target].sum(axis=-1) == 1))[::_EVERY]
+    given, confidence, sure = (part.ravel()[chosen] for part in (found.given, found.confidence, found.sure))
+    return Doubt(confidence.astype(np.float64), sets.table[target.ravel()[chosen], given], sure)
+
+
+def _picture(found: WholeMap, backscatter: Image, target: NDArray[np.int64], sets: ClassSets) -> Picture:
+    of_sets, of_classes = colours(sets)
+    several, none = sets.table.sum(axis=1) > 1, ~sets.table.any(axis=1)
+    labels = np.where(several[:, None], _OTHER, np.where(none[:, None], _UNKNOWN, of_sets)).astype(np.uint8)
+    asked, given = found.given >= 0, np.maximum(found.given, 0)
+    drawn = np.where(found.sure[..., None], of_classes[given], _UNSURE)
+    wrong = asked & found.sure & ~sets.table[target, given]
+    return Picture(
+        f"{found.scene.source.name}: {found.scene.name.rpartition('/')[2]}",
+        backscatter,
+        labels[target],
+        np.where(asked[..., None], drawn, _UNKNOWN).astype(np.uint8),
+        np.where(wrong[..., None], _WRONG, np.where(asked[..., None], _RIGHT, _UNKNOWN)).astype(np.uint8),
+    )
 
 
 def together(doubts: Sequence[Doubt]) -> Doubt:
@@ -160,10 +150,8 @@ def draw_gallery(pictures: Sequence[Picture], legend: Mapping[str, str]) -> byte
         panels = (picture.backscatter, picture.labels, picture.land_cover, picture.errors)
         for axis, title, image in zip(row, titles, panels, strict=True):
             axis.imshow(image, interpolation="nearest")
-            axis.set(xticks=[], yticks=[], title=f"{picture.name}" if title == titles[0] else title)
+            axis.set(xticks=[], yticks=[], title=picture.name if title == titles[0] else title)
             axis.title.set_size(8)
-    from matplotlib.patches import Patch
-
     shown = {**legend, "unsure": _hex(_UNSURE), "several classes": _hex(_OTHER)}
     figure.legend(
         handles=[Patch(facecolor=colour, edgecolor="grey", label=name) for name, colour in shown.items()],
@@ -172,17 +160,6 @@ def draw_gallery(pictures: Sequence[Picture], legend: Mapping[str, str]) -> byte
         fontsize=8,
     )
     return _png(figure)
-
-
-def _shade(members: NDArray[np.bool_], colours: NDArray[np.uint8]) -> Any:
-    """Of a label: its class's colour, one colour for several classes, white for none."""
-    if members.sum() == 1:
-        return colours[members.argmax()]
-    return _OTHER if members.any() else _UNKNOWN
-
-
-def _rgb(colour: str) -> tuple[int, int, int]:
-    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
 
 
 def _hex(rgb: tuple[int, int, int]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from judgement import Board, Judgement, Score, f1, right
-from starter_figures import Doubt, draw_doubt, names_of
+from starter_figures import Doubt, draw_doubt
 
 from sardino_core.models.model_file import write_aside
 from sardino_core.study.bootstrap import Interval
@@ -47,7 +47,7 @@ def write_page(
         "",
         "## What is taken for what",
         "",
-        *_confusions(found),
+        *_confusions(found, {item.value: item.name for item in config.classes}),
         "## Doubt",
         "",
         "Pixels with a single class, of the places left out. Left: how often the map is right at each confidence;",
@@ -116,12 +116,11 @@ def _told(found: Interval, sign: str = "") -> str:
     return f"{found.value:{sign}.3f} ({found.low:{sign}.3f} to {found.high:{sign}.3f})"
 
 
-def _confusions(found: Sequence[Judgement]) -> list[str]:
+def _confusions(found: Sequence[Judgement], names: dict[int, str]) -> list[str]:
     """Of every place what the starter takes its labels for, in % of each label's pixels."""
     lines = []
     for place in dict.fromkeys(item.place for item in found):
         blocks = [item for item in found if (item.method, item.place) == (STARTER, place)]
-        names = names_of(blocks[0].classes)
         total = np.sum([np.array(item.counts) for item in blocks], axis=0)
         lines += [
             f"**{place}**",

@@ -6,7 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from sardino_core.contract.errors import SettingInvalid
 from sardino_core.models.model_file import read_spec
+from sardino_core.training.settings.finetune_config import load_config
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "starter" / "make_starter.py"
 
@@ -32,3 +36,22 @@ def test_a_folder_that_is_none_is_named(tmp_path):
     made = make("--tiny", "--work", tmp_path, "--data", tmp_path / "nowhere")
     assert made.returncode == 1
     assert len(made.stderr.strip().splitlines()) <= 2 and "nowhere is no folder" in made.stderr
+
+
+def test_a_folder_of_another_recipe_is_not_taken_for_this_one(tmp_path):
+    from recipe import require_same
+
+    config = load_config("finetune-starter", ["paths.real=here"])
+    require_same(tmp_path, config, "24 places\n")
+    require_same(tmp_path, load_config("finetune-starter", ["paths.real=there"]), "24 places\n")
+    for other in ((load_config("finetune-starter", ["optimiser.steps=7"]), "24 places\n"), (config, "4 places\n")):
+        with pytest.raises(SettingInvalid, match=r"made by another recipe: '.*(2000|24)"):
+            require_same(tmp_path, *other)
+
+
+def test_the_judge_says_what_is_missing_in_one_line(tmp_path):
+    judge = SCRIPT.with_name("judge_starter.py")
+    words = [sys.executable, str(judge), "--data", str(tmp_path), "--work", str(tmp_path), "--output", str(tmp_path)]
+    judged = subprocess.run(words, capture_output=True, text=True)
+    assert judged.returncode == 1
+    assert "model.safetensors" in judged.stderr and "Traceback" not in judged.stderr

@@ -12,11 +12,13 @@ import pytest
 import torch
 
 from sardino_core.contract.errors import Cancelled, SettingInvalid
+from sardino_core.contract.messages import Result
 from sardino_core.models.model_file import load_weights, read_spec
 from sardino_core.models.predictor import load_predictor
 from sardino_core.training.dino.plan import plan
 from sardino_core.training.finetune import finetune
 from sardino_core.training.pretrain import pretrain
+from sardino_core.training.running.run import finished
 from sardino_core.training.settings.finetune_config import OptimiserConfig
 from sardino_core.training.settings.pretrain_config import (
     DinoConfig,
@@ -144,6 +146,12 @@ def test_being_stopped_saves_a_checkpoint_and_exits_0(images, tmp_path, wish):
     assert "checkpoint.pt" in output
     assert 0 < checkpoint(tmp_path / "out")["step"] < 5000
     assert not (tmp_path / "out" / "model.safetensors").exists()
+
+
+def test_a_stopped_run_has_no_model_to_go_on_with():
+    with pytest.raises(Cancelled, match="step 7"):
+        finished(Result({"run": "here"}, {"steps": 7.0}))
+    assert finished(Result({"model": "model.safetensors"})) == "model.safetensors"
 
 
 @pytest.mark.usefixtures("unexported")

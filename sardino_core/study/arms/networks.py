@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import nn
 
+from sardino_core.contract.errors import Cancelled
 from sardino_core.contract.listener import Listener
 from sardino_core.models.network import build
 from sardino_core.study.arms.asking import Ask, Judged
@@ -38,11 +39,16 @@ def fit_network(job: CellJob, found: Material, listener: Listener) -> Ask:
         state = _start(job, found.config, crew.device)
         run = Run(Path(folder), found.config, {}, crew, listener)
         with LabelledLoader(found.store, found.census, found.config) as loader, memory_of(micro):
-            train(state, loader, found, run)
-    average = state.average
+            if not train(state, loader, found, run):
+                raise Cancelled("The network was stopped before its last step.")
+    return asking(state.average, listener)
+
+
+def asking(network: nn.Module, listener: Listener) -> Ask:
+    """What a trained network takes every held-out label for."""
 
     def ask(store: SceneStore, config: FinetuneConfig) -> Iterator[Judged]:
-        for window, logits in predictions(average, store, config):
+        for window, logits in predictions(network, store, config):
             listener.raise_if_cancelled()
             yield Judged(window.scene, window.row, window.col, window.target, logits.argmax(axis=0))
 

@@ -20,7 +20,7 @@ from sardino_core.training.dino.step import Lesson, Part
 from sardino_core.training.dino.token_probe import OnlineProbe
 from sardino_core.training.running.distributed import Team
 from sardino_core.training.running.run import Run
-from sardino_core.training.running.run_log import Picture, false_colour, heat
+from sardino_core.training.running.run_log import Picture, backscatter, heat
 from sardino_core.training.running.tally import take_means
 from sardino_core.training.settings.pretrain_config import PretrainConfig
 from sardino_core.training.windows.places import Survey
@@ -60,11 +60,11 @@ def pictures(teacher: DinoNetwork, part: Part) -> dict[str, Picture]:
     n, views = part.count, part.views
     first = views.large[: min(n, _SHOWN)]
     shown = {
-        "views/global 1": false_colour(_numpy(first)),
-        "views/global 2": false_colour(_numpy(views.large[n : n + len(first)])),
+        "views/global 1": backscatter(_numpy(first)),
+        "views/global 2": backscatter(_numpy(views.large[n : n + len(first)])),
     }
     if views.small is not None:
-        shown["views/local 1"] = false_colour(_numpy(views.small[: len(first)]))
+        shown["views/local 1"] = backscatter(_numpy(views.small[: len(first)]))
     attention = teacher.network.features(first).attention[:, 0]  # (B, heads, N)
     shown["attention of the last layer"] = heat(_numpy(attention), first.shape[-1])
     return shown

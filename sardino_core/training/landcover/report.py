@@ -16,7 +16,7 @@ from sardino_core.raster.writing.class_legend import rgb
 from sardino_core.training.evaluate import Evaluation
 from sardino_core.training.landcover.plan import fraction_used, set_names
 from sardino_core.training.landcover.step import Part
-from sardino_core.training.running.run_log import Picture, coloured, false_colour
+from sardino_core.training.running.run_log import Picture, backscatter, coloured
 from sardino_core.training.settings.finetune_config import FinetuneConfig
 from sardino_core.training.windows.label_blocks import Census
 from sardino_core.training.windows.sources import SceneStore
@@ -38,7 +38,7 @@ def pictures(average: nn.Module, part: Part, sets: ClassSets) -> dict[str, Pictu
     predicted = average(windows).argmax(dim=1)  # (n, S, S)
     of_sets, of_classes = colours(sets)
     return {
-        "windows/backscatter": false_colour(windows.float().cpu().numpy()),
+        "windows/backscatter": backscatter(windows.float().cpu().numpy()),
         "windows/labels": coloured(target.cpu().numpy(), of_sets),
         "windows/prediction": coloured(predicted.cpu().numpy(), of_classes),
     }

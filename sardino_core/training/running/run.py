@@ -129,6 +129,15 @@ class Run:
         return Result({"checkpoint": str(self.checkpoint), "run": str(self.folder)}, {"steps": step})
 
 
+def finished(result: Result) -> str:
+    """The model file of a training run. Raises Cancelled when the run was stopped before its last step."""
+    if "model" not in result.outputs:
+        raise Cancelled(
+            f"The run was stopped at step {result.values.get('steps', 0):.0f}.", "The same command goes on from there."
+        )
+    return result.outputs["model"]
+
+
 def duration(seconds: float) -> str:
     """Seconds for people."""
     if seconds < 90:

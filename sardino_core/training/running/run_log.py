@@ -85,7 +85,7 @@ def _told(path: Path) -> Iterator[None]:
         ) from error
 
 
-def false_colour(windows: NDArray[np.float32]) -> Picture:
+def backscatter(windows: NDArray[np.float32]) -> Picture:
     """Standardised windows (n, C, S, S) side by side: red VV, green VH, blue their difference; one band is grey."""
     red, green = windows[:, 0], windows[:, min(1, windows.shape[1] - 1)]
     blue = red - green if windows.shape[1] > 1 else red
