@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -22,3 +23,6 @@ def data_folder() -> Path:
 # Machines are noisy: speed is measured by `make bench`, never by a test's deadline.
 settings.register_profile("sardino", deadline=None)
 settings.load_profile("sardino")
+
+# A background job of a shell ignores Ctrl-C, and so would the processes that tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)

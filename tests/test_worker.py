@@ -73,7 +73,7 @@ def start_with(start, tmp_path):
     def start_scripted(code, idle=60):
         script = tmp_path / "scripted.py"
         script.write_text(
-            "import ctypes, os, sys, time\n"
+            "import ctypes, os, subprocess, sys, time\n"
             "from sardino_core import dispatch, worker\n"
             "from sardino_core.contract.messages import Result\n"
             "def run_job(job, listener):\n" + textwrap.indent(textwrap.dedent(code), "    ") + "\n"
@@ -143,7 +143,8 @@ def test_stdout_is_the_protocol_alone(start_with):
         libc = ctypes.CDLL(None)
         libc.puts(b"from C")
         libc.fflush(None)
-        os.system("echo from a program; cat")
+        subprocess.run(["echo", "from a program"], check=True)
+        subprocess.run(["cat"], check=True)
         return Result()
     """)
     worker.send(JOB)
