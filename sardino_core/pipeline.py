@@ -162,6 +162,8 @@ def open_session(scene_options: SceneOptions, run: RunOptions, listener: Listene
             )
         listener.log("info", f"{scene.grid.width} x {scene.grid.height} pixels, {plan.count} windows of {spec.window} "
                              f"pixels, {predictor.description}, batch {session.batch}")  # fmt: skip
+        if spec.limits:
+            listener.log("info", f"About the model {spec.name}: {spec.limits}")
         yield session
 
 

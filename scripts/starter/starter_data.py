@@ -32,7 +32,7 @@ class Simulation:
     validation_px: int
 
 
-FULL, SMALL = Simulation(24, 768, 4, 512), Simulation(4, 192, 2, 128)
+FULL, SMALL = Simulation(96, 384, 12, 384), Simulation(4, 192, 2, 128)
 TRAIN_SEED, VALIDATION_SEED = 101, 901
 
 # CORINE classes of BigEarthNet to what a pixel of the patch may be. Bits: water 1, trees 2, built-up 4, low vegetation
