@@ -58,6 +58,7 @@ def show(folder: Path) -> None:
     install(profile)
     switch_on(profile / "QGIS" / "QGIS3.ini")
     scene = demo_scene(folder / "place")
+    print("In QGIS: Processing, Toolbox (Ctrl+Alt+T), SAR land cover (DINO).")
     environment = {**os.environ, "SARDINO_PYTHON": os.environ.get("SARDINO_PYTHON", sys.executable)}
     subprocess.run([qgis, "--nologo", "--profiles-path", str(folder), str(scene)], env=environment, check=False)
 
