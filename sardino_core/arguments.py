@@ -90,11 +90,16 @@ def _add_simulate(commands) -> None:  # type: ignore[no-untyped-def]
 
 
 def _add_model(commands) -> None:  # type: ignore[no-untyped-def]
-    model = commands.add_parser("model", help="what a model file says about itself; others' weights into one")
+    model = commands.add_parser(
+        "model", help="what a model file says about itself; its export; others' weights into one"
+    )
     actions = model.add_subparsers(dest="action", required=True, metavar="ACTION")
     info = actions.add_parser("info", help="bands, units, classes, provenance, licence")
     info.add_argument("model", metavar="MODEL", help="a model file, or `starter`")
     _common(info)
+    export = actions.add_parser("export", help="the .onnx beside a model file, for machines without torch")
+    export.add_argument("model", metavar="MODEL", help="a model file; the export replaces an older one")
+    _common(export)
     add = actions.add_parser("import", help="a model file from another project's checkpoint, for fine-tuning")
     add.add_argument("source", metavar="SOURCE", help=".pth, .pt or .safetensors")
     add.add_argument("--format", default="auto", metavar="F", help=_FORMATS_HELP)

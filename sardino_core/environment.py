@@ -13,8 +13,11 @@ from pathlib import Path
 
 from sardino_core.contract.errors import DependencyMissing
 from sardino_core.contract.findings import Finding
+from sardino_core.models.devices import gpu_is_likely
+from sardino_core.models.providers import gpu_providers, names
 
 _TRAINING = ("timm", "torchvision", "onnx", "onnxscript", "yaml", "tensorboard")
+_GPU = 'for the NVIDIA GPU without torch: pip install "onnxruntime-gpu[cuda,cudnn]" in the place of onnxruntime'
 _FULL = "for training and GPUs: pip install 'sardino[torch]'; in QGIS, the full environment"
 
 
@@ -71,8 +74,9 @@ def _providers() -> Finding:
     try:
         import onnxruntime
 
-        names = [name.removesuffix("ExecutionProvider") for name in onnxruntime.get_available_providers()]
-        return Finding("ONNX Runtime devices", True, ", ".join(names))
+        available = onnxruntime.get_available_providers()
+        idle = gpu_is_likely() and not gpu_providers("auto", available)
+        return Finding("ONNX Runtime devices", True, names(available), _GPU if idle else "")
     except ImportError as error:
         return Finding("ONNX Runtime devices", False, f"does not import ({error})", "pip install onnxruntime")
 

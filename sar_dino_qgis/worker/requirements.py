@@ -13,7 +13,7 @@ LIGHT = (
     "rasterio>=1.4.3",
     "affine>=3",
     "safetensors>=0.4.3",
-    "onnxruntime>=1.20",
+    "onnxruntime>=1.21",
 )
 TRAINING = (
     "torch>=2.4",
