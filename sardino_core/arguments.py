@@ -183,7 +183,8 @@ def _raster_job(parser: ArgumentParser, overlap: float, *, report: bool = False)
     run = parser.add_argument_group("how the model is run")
     run.add_argument("--overlap", type=float, default=overlap, help="of windows, 0 to 0.75; default: %(default)s")
     run.add_argument("--batch-size", type=_batch_size, default=0, metavar="N", help="windows at once; default: auto")
-    run.add_argument("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto")
+    run.add_argument("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto", help="cuda: NVIDIA; mps: "
+                     "Apple; auto: the first GPU that works (with DirectML, too), or the CPU")  # fmt: skip
     run.add_argument("--precision", choices=["auto", "fp32", "bf16"], default="auto")
     run.add_argument("--format", choices=["gtiff", "cog"], default="gtiff")
     run.add_argument("--overviews", action="store_true", help="add overviews for quick display")

@@ -45,9 +45,9 @@ class Kind:
 _CORE = ("Python", "numpy", "rasterio", "safetensors", "onnxruntime", "GDAL", "ONNX Runtime devices")
 _CUDA = sys.platform.startswith("linux")  # there the index's torch brings CUDA along
 KINDS = {
-    "light": Kind("light", "maps, attention and embeddings", LIGHT, 90, 300, _CORE),
+    "light": Kind("light", "maps, attention and embeddings", LIGHT, 85, 300, _CORE),
     "explore": Kind(
-        "explore", "the same, and own classes from a few examples", LIGHT + EXPLORE, 150, 600, (*_CORE, "exploring")
+        "explore", "the same, and own classes from a few examples", LIGHT + EXPLORE, 130, 530, (*_CORE, "exploring")
     ),
     "full": Kind(
         "full",

@@ -1,4 +1,4 @@
-"""The plugin's environments, made anew from the package index: time, download and size, as a Markdown table.
+"""The plugin's environments, made anew from the package index: time and size, as a Markdown table.
 
 usage: bench_environment.py [KIND ...] [--python PYTHON]; KIND as in the environment dialog, `light` and `explore` alone
 when none is named (`full` is gigabytes). Made in a temporary folder, which is removed.
