@@ -47,11 +47,11 @@ _CUDA = sys.platform.startswith("linux")  # there the index's torch brings CUDA 
 KINDS = {
     "light": Kind("light", "maps, attention and embeddings", LIGHT, 85, 300, _CORE),
     "explore": Kind(
-        "explore", "the same, and own classes from a few examples", LIGHT + EXPLORE, 130, 530, (*_CORE, "exploring")
+        "explore", "maps, and classes of your own from a few examples", LIGHT + EXPLORE, 130, 530, (*_CORE, "exploring")
     ),
     "full": Kind(
         "full",
-        "all of it, training of networks, and NVIDIA GPUs",
+        "maps, classes of your own, training of networks, NVIDIA GPUs",
         LIGHT + EXPLORE + TRAINING,
         2950 if _CUDA else 500,
         6300 if _CUDA else 1900,
