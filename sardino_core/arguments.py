@@ -90,11 +90,16 @@ def _add_simulate(commands) -> None:  # type: ignore[no-untyped-def]
 
 
 def _add_model(commands) -> None:  # type: ignore[no-untyped-def]
-    model = commands.add_parser("model", help="what a model file says about itself; others' weights into one")
+    model = commands.add_parser(
+        "model", help="what a model file says about itself; its export; others' weights into one"
+    )
     actions = model.add_subparsers(dest="action", required=True, metavar="ACTION")
     info = actions.add_parser("info", help="bands, units, classes, provenance, licence")
     info.add_argument("model", metavar="MODEL", help="a model file, or `starter`")
     _common(info)
+    export = actions.add_parser("export", help="the .onnx beside a model file, for machines without torch")
+    export.add_argument("model", metavar="MODEL", help="a model file; the export replaces an older one")
+    _common(export)
     add = actions.add_parser("import", help="a model file from another project's checkpoint, for fine-tuning")
     add.add_argument("source", metavar="SOURCE", help=".pth, .pt or .safetensors")
     add.add_argument("--format", default="auto", metavar="F", help=_FORMATS_HELP)
@@ -178,7 +183,8 @@ def _raster_job(parser: ArgumentParser, overlap: float, *, report: bool = False)
     run = parser.add_argument_group("how the model is run")
     run.add_argument("--overlap", type=float, default=overlap, help="of windows, 0 to 0.75; default: %(default)s")
     run.add_argument("--batch-size", type=_batch_size, default=0, metavar="N", help="windows at once; default: auto")
-    run.add_argument("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto")
+    run.add_argument("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto", help="cuda: NVIDIA; mps: "
+                     "Apple; auto: the first GPU that works (with DirectML, too), or the CPU")  # fmt: skip
     run.add_argument("--precision", choices=["auto", "fp32", "bf16"], default="auto")
     run.add_argument("--format", choices=["gtiff", "cog"], default="gtiff")
     run.add_argument("--overviews", action="store_true", help="add overviews for quick display")

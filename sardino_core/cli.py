@@ -211,7 +211,7 @@ def _probe(arguments: Namespace, voice: Voice) -> None:
 
 
 def _model(arguments: Namespace, voice: Voice) -> None:
-    {"info": _model_info, "import": _model_import}[arguments.action](arguments, voice)
+    {"info": _model_info, "export": _model_export, "import": _model_import}[arguments.action](arguments, voice)
 
 
 def _model_info(arguments: Namespace, voice: Voice) -> None:
@@ -222,6 +222,18 @@ def _model_info(arguments: Namespace, voice: Voice) -> None:
     path = resolve_model(arguments.model)
     spec = read_spec(path)
     voice.result(Result({}, to_dict(spec)), card(spec, path))
+
+
+def _model_export(arguments: Namespace, voice: Voice) -> None:
+    from sardino_core.environment import require_packages
+    from sardino_core.models.model_file import resolve_model
+
+    path = resolve_model(arguments.model)
+    require_packages("model export", "torch", ("torch", "timm", "onnx", "onnxscript"))
+    from sardino_core.models.export import export_onnx
+
+    export = str(export_onnx(path))
+    voice.result(Result({"export": export}), [export])
 
 
 def _model_import(arguments: Namespace, voice: Voice) -> None:

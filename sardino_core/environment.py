@@ -13,8 +13,13 @@ from pathlib import Path
 
 from sardino_core.contract.errors import DependencyMissing
 from sardino_core.contract.findings import Finding
+from sardino_core.models.devices import gpu_is_likely
+from sardino_core.models.providers import gpu_providers, names
 
+_EXPLORING = ("sklearn", "skops")
 _TRAINING = ("timm", "torchvision", "onnx", "onnxscript", "yaml", "tensorboard")
+_GPU = 'for the NVIDIA GPU without torch: pip install "onnxruntime-gpu[cuda,cudnn]" in the place of onnxruntime'
+_EXPLORE = "for classes from few examples: pip install 'sardino[explore]'; in QGIS, the explore environment"
 _FULL = "for training and GPUs: pip install 'sardino[torch]'; in QGIS, the full environment"
 
 
@@ -28,6 +33,7 @@ def findings() -> list[Finding]:
         ),
         _gdal(),
         _providers(),
+        _exploring(),
         _torch(),
         _training(),
         _memory(),
@@ -38,7 +44,7 @@ def findings() -> list[Finding]:
 
 def require_packages(command: str, extra: str, packages: Sequence[str]) -> None:
     """Raises DependencyMissing, naming the extra that holds the missing package; imports nothing."""
-    missing = [name for name in packages if importlib.util.find_spec(name) is None]
+    missing = _missing(packages)
     if missing:
         raise DependencyMissing(
             f"`sardino {command}` needs {' and '.join(missing)}, not in this Python environment.",
@@ -71,8 +77,9 @@ def _providers() -> Finding:
     try:
         import onnxruntime
 
-        names = [name.removesuffix("ExecutionProvider") for name in onnxruntime.get_available_providers()]
-        return Finding("ONNX Runtime devices", True, ", ".join(names))
+        available = onnxruntime.get_available_providers()
+        idle = gpu_is_likely() and not gpu_providers("auto", available)
+        return Finding("ONNX Runtime devices", True, names(available), _GPU if idle else "")
     except ImportError as error:
         return Finding("ONNX Runtime devices", False, f"does not import ({error})", "pip install onnxruntime")
 
@@ -93,11 +100,22 @@ def _torch() -> Finding:
     return Finding("torch", True, f"{torch.__version__}, CPU only", f"{fix} if this machine has an NVIDIA GPU")
 
 
+def _exploring() -> Finding:
+    missing = _missing(_EXPLORING)
+    if missing:
+        return Finding("exploring", True, f"not available ({', '.join(missing)} not installed)", _EXPLORE)
+    return Finding("exploring", True, f"scikit-learn {importlib.metadata.version('scikit-learn')}, skops")
+
+
 def _training() -> Finding:
-    missing = [name for name in _TRAINING if importlib.util.find_spec(name) is None]
+    missing = _missing(_TRAINING)
     if missing:
         return Finding("training", True, f"not available ({', '.join(missing)} not installed)", _FULL)
     return Finding("training", True, f"timm {importlib.metadata.version('timm')}, {', '.join(_TRAINING[1:])}")
+
+
+def _missing(modules: Sequence[str]) -> list[str]:
+    return [name for name in modules if importlib.util.find_spec(name) is None]
 
 
 def _memory() -> Finding:

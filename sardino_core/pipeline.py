@@ -11,11 +11,10 @@ import time
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 
 from sardino_core.contract.jobs import RunOptions, SceneOptions
@@ -24,6 +23,7 @@ from sardino_core.contract.model_spec import ModelSpec
 from sardino_core.costs import costs, duration
 from sardino_core.products import Product, Windows, cells_with_data
 from sardino_core.raster.blending import Rows, TileValues, blend
+from sardino_core.raster.block_cache import bounded_cache
 from sardino_core.raster.grid import RasterGrid
 from sardino_core.raster.reading.scene import Scene, open_scene
 from sardino_core.raster.resampling import cell_size, resample_backscatter, resampling_matrix
@@ -31,12 +31,12 @@ from sardino_core.raster.scaling import standardise
 from sardino_core.raster.strips import TilePixels, read_tile, read_tiles
 from sardino_core.raster.tiles import Tile, TilePlan, plan_tiles
 from sardino_core.resident_memory import resident_mb
+from sardino_core.slow_reading import slow_reading
 
 if TYPE_CHECKING:
     from sardino_core.models.predictor import Predictor
 
 T = TypeVar("T")
-GDAL_CACHE_MB = 64  # GDAL's own default is 5 % of the machine's memory
 _WINDOWS_AHEAD = 2  # batches read while one is predicted
 _TIMED_BATCH = 2  # from which the run's duration is told: the first one warms up
 
@@ -88,20 +88,26 @@ class Session:
                 np.stack([item.valid for item in group]),
             )
 
-    def _predict(self, inputs: Iterable[_Input], product: Product) -> Iterator[TileValues]:
-        done, timed = 0, 0
-        for group in batched(inputs, self.batch):
+    def _predict(self, inputs: Iterator[_Input], product: Product) -> Iterator[TileValues]:
+        done, timed, waited_s, predicted_s = 0, 0, 0.0, 0.0
+        asked = time.perf_counter()
+        for group in chain(batched(islice(inputs, 1), 1), batched(inputs, self.batch)):  # the first is soon there
             self.listener.raise_if_cancelled()
             windows = [item.window for item in group if item.window is not None]
             started = time.perf_counter()
             values = iter(product.predict(np.stack(windows)) if windows else ())
+            ended = time.perf_counter()
+            waited_s, predicted_s = waited_s + started - asked, predicted_s + ended - started
             timed += bool(windows)
             if windows and timed == _TIMED_BATCH:
-                self._tell_costs((time.perf_counter() - started) / len(windows))
+                self._tell_costs((ended - started) / len(windows))
             for item in group:
                 yield TileValues(item.tile, None if item.window is None else next(values), item.valid)
             done += len(group)
             self.listener.progress(done / self.plan.count, f"window {done} of {self.plan.count}")
+            asked = time.perf_counter()
+        if (complaint := slow_reading(waited_s, predicted_s, self.scene.files, self.scene.grid.width)) is not None:
+            self.listener.log("info", complaint)
 
     def _tell_costs(self, seconds_per_window: float) -> None:
         found = costs(
@@ -141,7 +147,7 @@ def open_session(scene_options: SceneOptions, run: RunOptions, listener: Listene
     predictor = load_predictor(run.model, run.device, run.precision)
     spec = predictor.spec
     with (
-        rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_MB),
+        bounded_cache(),
         open_scene(scene_options, spec.inputs.bands, model_name=spec.name) as scene,
     ):
         spacing_m = scene.grid.spacing_m

@@ -2,8 +2,8 @@
 
 stdout belongs to the protocol: whatever else is printed, from Python or C, goes to stderr. A line that is no job, and a
 job that fails, become a failure message; the worker goes on. It ends when idle for too long, and when stdin closes,
-which also happens when whoever started it vanishes. Models are loaded anew for every job: that takes 0.2 s, and what
-is kept would hold the GPU's memory.
+which also happens when whoever started it vanishes. The last model on the CPU stays loaded (see `models.predictor`); on
+a GPU none does, which would hold the GPU's memory.
 """
 
 from __future__ import annotations

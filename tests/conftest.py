@@ -20,6 +20,12 @@ def data_folder() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Exports that tests have made are no business of the user's cache; processes that tests start inherit it."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
 # Machines are noisy: speed is measured by `make bench`, never by a test's deadline.
 settings.register_profile("sardino", deadline=None)
 settings.load_profile("sardino")

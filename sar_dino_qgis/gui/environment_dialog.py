@@ -55,7 +55,7 @@ class EnvironmentDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle(tr("SAR land cover (DINO): environment"))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose, False)
-        self.resize(720, 640)
+        self.resize(840, 700)
         self._dismiss = dismiss
         self._work: Background | None = None
         layout = QVBoxLayout(self)

@@ -166,7 +166,10 @@ def running() -> list[QgsProcessingParameterDefinition]:
             tr("Device"),
             ["auto", "cpu", "cuda", "mps"],
             "auto",
-            tr("cuda: an NVIDIA GPU; mps: Apple's. `auto` takes a GPU where there is one that works."),
+            tr(
+                "cuda: an NVIDIA GPU; mps: Apple's. `auto` takes the first GPU that works, or else the processor; on "
+                "Windows any maker's, with onnxruntime-directml in the environment."
+            ),
         ),
     ]
 

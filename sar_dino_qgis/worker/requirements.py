@@ -13,7 +13,11 @@ LIGHT = (
     "rasterio>=1.4.3",
     "affine>=3",
     "safetensors>=0.4.3",
-    "onnxruntime>=1.20",
+    "onnxruntime>=1.21",
+)
+EXPLORE = (
+    "scikit-learn>=1.5",
+    "skops>=0.11",
 )
 TRAINING = (
     "torch>=2.4",
@@ -41,13 +45,16 @@ class Kind:
 _CORE = ("Python", "numpy", "rasterio", "safetensors", "onnxruntime", "GDAL", "ONNX Runtime devices")
 _CUDA = sys.platform.startswith("linux")  # there the index's torch brings CUDA along
 KINDS = {
-    "light": Kind("light", "maps, attention and embeddings on the processor", LIGHT, 90, 300, _CORE),
+    "light": Kind("light", "maps, attention and embeddings", LIGHT, 85, 300, _CORE),
+    "explore": Kind(
+        "explore", "maps, and classes of your own from a few examples", LIGHT + EXPLORE, 130, 530, (*_CORE, "exploring")
+    ),
     "full": Kind(
         "full",
-        "training and GPUs as well",
-        LIGHT + TRAINING,
-        2900 if _CUDA else 450,
-        6000 if _CUDA else 1600,
-        (*_CORE, "torch", "training"),
+        "maps, classes of your own, training of networks, NVIDIA GPUs",
+        LIGHT + EXPLORE + TRAINING,
+        2950 if _CUDA else 500,
+        6300 if _CUDA else 1900,
+        (*_CORE, "exploring", "torch", "training"),
     ),
 }

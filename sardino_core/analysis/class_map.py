@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
@@ -16,12 +15,12 @@ from sardino_core.analysis.pixel_area import pixel_areas
 from sardino_core.contract.errors import NotARaster, NoValidData
 from sardino_core.contract.listener import Listener
 from sardino_core.contract.model_spec import UNSURE_NAME, UNSURE_VALUE, ClassSpec
+from sardino_core.raster.block_cache import bounded_cache
 from sardino_core.raster.grid import PixelWindow, RasterGrid
 from sardino_core.raster.reading.sources import damage_of, open_raster, short
 from sardino_core.raster.writing.class_legend import NODATA, read_aux_xml
 
 _WINDOW_PX = 1 << 20  # of one reading
-CACHE_MB = 64
 _GREY = "#808080"
 _BLACK = "#000000"  # what a GeoTIFF's colour table holds for the values that were given no colour
 
@@ -74,7 +73,7 @@ class ClassMap:
     def read(self, window: PixelWindow) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """Classes (h, w) and where there are any (h, w); nodata pixels hold 0. Raises NotARaster."""
         area = Window(window.col, window.row, window.width, window.height)
-        with damage_of(self.name), rasterio.Env(GDAL_CACHEMAX=CACHE_MB):
+        with damage_of(self.name), bounded_cache():
             values = self.dataset.read(1, window=area)
             valid = self.dataset.read_masks(1, window=area) > 0
         if self.dataset.nodata is None:

@@ -12,17 +12,17 @@ from itertools import groupby
 from pathlib import Path
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 
 import sardino_core
-from sardino_core.analysis.class_map import CACHE_MB, ClassMap, survey
+from sardino_core.analysis.class_map import ClassMap, survey
 from sardino_core.analysis.merging import Merging, classes_of, merge_classes
 from sardino_core.contract.class_table import NewClass, parse_table, require_different_names
 from sardino_core.contract.errors import NotARaster, NoValidData, SettingInvalid
 from sardino_core.contract.jobs import MergeClassesJob
 from sardino_core.contract.listener import Listener
 from sardino_core.contract.messages import Result
+from sardino_core.raster.block_cache import bounded_cache
 from sardino_core.raster.writing.class_legend import NODATA, colour_table, write_aux_xml, write_qml
 from sardino_core.raster.writing.staging import staged
 from sardino_core.raster.writing.writer import RasterLayout, RasterWriter, add_overviews, to_cog
@@ -37,7 +37,7 @@ def mergeclasses(job: MergeClassesJob, listener: Listener | None = None) -> Resu
     """Write the map with its new classes, legend and style. Raises SardinoError."""
     listener = listener or Listener()
     sidecars = [f"{job.output}.aux.xml", str(Path(job.output).with_suffix(".qml"))]
-    with staged() as staging, rasterio.Env(GDAL_CACHEMAX=CACHE_MB), ClassMap(job.classified) as classified:
+    with staged() as staging, bounded_cache(), ClassMap(job.classified) as classified:
         _refuse_what_is_no_class_map(classified)
         _refuse_collision(job)
         output, legend, style = (staging.path(path) for path in (job.output, *sidecars))

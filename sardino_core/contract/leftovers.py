@@ -8,14 +8,28 @@ from __future__ import annotations
 
 import shutil
 import sys
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Tuple
 
 PREFIX = ".sardino-part-"
 LOCK = "lock"
 _YOUNG_S = 600  # a folder without a lock is left alone for so long
+
+
+def locked_folder(parent: Path) -> Tuple[Path, IO[bytes]]:
+    """A new folder in `parent` whose lock is held; another run may tidy it away before that, and then it is made again.
+
+    Raises OSError.
+    """
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
+        lock = open(folder / LOCK, "w+b")
+        if try_lock(lock) and folder.exists():
+            return folder, lock
+        lock.close()
 
 
 def remove_leftovers(parent: Path) -> None:

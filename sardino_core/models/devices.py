@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import os
 import sys
@@ -11,6 +12,11 @@ from pathlib import Path
 def has_torch() -> bool:
     """Whether the extra with torch is installed; looks, and imports nothing."""
     return all(importlib.util.find_spec(name) is not None for name in ("torch", "timm"))
+
+
+def torch_version() -> str | None:
+    """As installed; None where it is not."""
+    return importlib.metadata.version("torch") if has_torch() else None
 
 
 def gpu_is_likely() -> bool:

@@ -47,11 +47,16 @@ class _Outputs(nn.Module):
 
 
 def export_onnx(model: str | Path) -> Path:
-    """Export the model file, check the export against torch, and return its path. Replaces an older export.
+    """Export the model file, and return the export's path. Replaces an older export. Raises what `exported` raises."""
+    write_aside(export_file.export_path(Path(model)), exported(Path(model)))
+    return export_file.export_path(Path(model))
 
-    Raises ModelInvalid if the two disagree by more than rounding: such an export is not left behind.
+
+def exported(path: Path) -> bytes:
+    """The export of a model file, after it has been checked against torch.
+
+    Raises ModelInvalid if the two disagree by more than rounding.
     """
-    path = Path(model)
     spec, weights = read_spec(path), load_weights(path)
     outputs = _Outputs(build(spec, weights).eval())
     graph = _trace(outputs)
@@ -66,8 +71,7 @@ def export_onnx(model: str | Path) -> Path:
         graph.metadata_props.add(key=key, value=value)
     content: bytes = graph.SerializeToString()
     _require_agreement(path, content, outputs, weights)
-    write_aside(export_file.export_path(path), content)
-    return export_file.export_path(path)
+    return content
 
 
 def _trace(outputs: _Outputs) -> Any:

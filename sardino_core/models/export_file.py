@@ -27,9 +27,9 @@ def export_path(model: Path) -> Path:
     return model.with_suffix(".onnx")
 
 
-def problem_with_export(model: Path) -> str | None:
-    """Why the export of `model` cannot be used, as half a sentence; None when it can."""
-    path = export_path(model)
+def problem_with_export(model: Path, export: Path | None = None) -> str | None:
+    """Why the export of `model` (the one beside it) cannot be used, as half a sentence; None when it can."""
+    path = export or export_path(model)
     if not path.is_file():
         return f"{path.name} is not beside it"
     try:

@@ -13,7 +13,8 @@ from sardino_core.contract.jobs import Device
 from sardino_core.models import outputs
 from sardino_core.models.attention_statistics import COLUMNS, head_statistics
 from sardino_core.models.network import Network
-from sardino_core.models.predictor_torch import ShrinkingBatches, choose_device
+from sardino_core.models.predictor_torch import choose_device, empty_cache
+from sardino_core.models.shrinking_batches import ShrinkingBatches
 
 Array = NDArray[np.float32]
 _ENTRIES_PER_CALL = 1 << 21  # entries of one layer's whole attention, over windows and heads, for the statistics
@@ -36,7 +37,7 @@ class Inspector:
         self._device = choose_device(device)
         self._network = network.eval().requires_grad_(False).to(self._device)
         self.spec = network.spec
-        self._batches = ShrinkingBatches()
+        self._batches = ShrinkingBatches(empty_cache)
 
     def look(self, windows: Array) -> Inspection:
         """At (B, C, S, S) standardised dB. Raises OutOfMemory, and ModelInvalid for a network that overflows."""

@@ -6,8 +6,9 @@ Needs numpy and safetensors alone. Not for other projects' checkpoints, nor for 
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Mapping
-from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,10 +16,19 @@ import numpy as np
 
 from sardino_core.contract.errors import ModelInvalid, OutputUnwritable
 from sardino_core.contract.header import read_header
+from sardino_core.contract.leftovers import locked_folder, remove_leftovers
 from sardino_core.contract.model_reader import SPEC_KEY, read_spec, resolve_model
 from sardino_core.contract.model_spec import ModelSpec
 
-__all__ = ["load_weights", "read_spec", "resolve_model", "save_model", "weights_hash", "write_aside"]
+__all__ = [
+    "file_identity",
+    "load_weights",
+    "read_spec",
+    "resolve_model",
+    "save_model",
+    "weights_hash",
+    "write_aside",
+]
 
 _NUMPY_TYPES: dict[str, np.dtype[Any]] = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4")}
 
@@ -56,22 +66,34 @@ def load_weights(path: str | Path) -> dict[str, np.ndarray]:
 
 def weights_hash(path: str | Path) -> str:
     """SHA-256 of the whole file, as hexadecimal text: what an export is bound to."""
+    return _hash(Path(path), file_identity(path))
+
+
+def file_identity(path: str | Path) -> tuple[int, int, int]:
+    """What changes when a file is replaced or written to: by it a process knows again what it has read."""
+    found = Path(path).stat()
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+@lru_cache(maxsize=8)
+def _hash(path: Path, identity: tuple[int, int, int]) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_aside(path: Path, content: bytes) -> None:
-    """Write `content` under a hidden name and rename it; what a killed run left is overwritten by the next."""
+    """Write `content` into a hidden folder and rename it, whoever else writes the same file; leftovers are removed."""
     if not path.parent.is_dir():
         raise OutputUnwritable(f"The output folder {path.parent} does not exist.", "Create it, or choose another.")
-    aside = path.with_name(f".sardino-part-{path.name}")
     try:
+        remove_leftovers(path.parent)
+        folder, lock = locked_folder(path.parent)
         try:
-            aside.write_bytes(content)
-            aside.replace(path)
+            (folder / path.name).write_bytes(content)
+            (folder / path.name).replace(path)
         finally:
-            with suppress(OSError):
-                aside.unlink(missing_ok=True)
+            lock.close()
+            shutil.rmtree(folder, ignore_errors=True)
     except OSError as error:
         raise OutputUnwritable(f"{path} cannot be written ({error.strerror}).", "Choose another place.") from error
 

@@ -7,6 +7,8 @@ import numpy as np
 from sardino_core.contract.errors import ModelInvalid, SettingInvalid
 from sardino_core.contract.model_spec import ModelSpec
 
+_GPU_PIXELS_PER_CALL = 2 * 1024 * 1024
+
 
 def probabilities(logits: np.ndarray, temperature: float) -> np.ndarray:
     """Calibrated probabilities: softmax(logits / temperature) over axis 1; (B, K, S, S) float32 both."""
@@ -62,3 +64,8 @@ def require_finite(values: np.ndarray) -> None:
 def batch_on_cpu(spec: ModelSpec) -> int:
     """Past a few thousand tokens a call, more windows gain nothing on a CPU and take memory."""
     return max(1, min(16, 2048 // spec.tokens_per_side**2))
+
+
+def batch_on_gpu(spec: ModelSpec) -> int:
+    """Enough work for one call to keep a large GPU busy, if its memory holds it."""
+    return max(1, _GPU_PIXELS_PER_CALL // spec.window**2)

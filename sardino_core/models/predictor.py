@@ -1,12 +1,13 @@
 """The numpy boundary: windows in, probabilities, attention or tokens out, whoever computes them.
 
-`load_predictor` chooses between torch (GPUs, training machines) and ONNX Runtime (no torch needed; starts in half a
-second and is the faster one on a CPU). Nothing heavy is imported here.
+`load_predictor` chooses between torch (GPUs, in bf16) and ONNX Runtime (no torch needed; starts in half a second, is
+the faster one on a CPU, and has providers for GPUs, too). Nothing heavy is imported here.
 """
 
 from __future__ import annotations
 
 import logging
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -15,9 +16,10 @@ import numpy as np
 from sardino_core.contract.errors import DependencyMissing
 from sardino_core.contract.jobs import Device, Precision
 from sardino_core.contract.model_spec import ModelSpec
-from sardino_core.models.devices import gpu_is_likely, has_torch
-from sardino_core.models.export_file import problem_with_export
-from sardino_core.models.model_file import read_spec, resolve_model
+from sardino_core.models.devices import gpu_is_likely, has_torch, torch_version
+from sardino_core.models.export_cache import ExportMissing
+from sardino_core.models.model_file import file_identity, read_spec, resolve_model
+from sardino_core.models.providers import device_missing, gpu_providers
 
 _log = logging.getLogger(__name__)
 _INSTALL_TORCH = "Install the extra `sardino[torch]`."
@@ -50,35 +52,67 @@ class Predictor(Protocol):
 def load_predictor(model: str | Path, device: Device = "auto", precision: Precision = "auto") -> Predictor:
     """Load `model` (a path, or `starter`) for `device`.
 
-    auto: torch where an NVIDIA GPU is likely, else ONNX Runtime where the export is there and fresh, else torch.
-    Raises ModelInvalid or DependencyMissing with the way out.
+    A GPU is torch's where torch finds it (it has bf16), else that of an ONNX Runtime with a provider for it. The CPU is
+    ONNX Runtime's, which is much the faster one there. auto: the first GPU that works, else the CPU, aloud where a GPU
+    seems to be there. Raises ModelInvalid or DependencyMissing with the way out.
     """
     path = resolve_model(model)
     spec = read_spec(path)
-    if device in ("cuda", "mps") or precision == "bf16" or (device == "auto" and gpu_is_likely() and has_torch()):
+    if precision == "bf16":
+        return _on_torch_alone(path, spec, device, precision)
+    found = None if device == "cpu" else _on_gpu(path, spec, device, precision)
+    return found or _on_cpu(path, spec)
+
+
+def _on_torch_alone(path: Path, spec: ModelSpec, device: Device, precision: Precision) -> Predictor:
+    if not has_torch():
+        raise DependencyMissing(f"device {device} with precision {precision} needs torch.", _INSTALL_TORCH)
+    from sardino_core.models.predictor_torch import TorchPredictor, choose_device
+
+    return TorchPredictor(path, spec, choose_device(device), precision)
+
+
+def _on_gpu(path: Path, spec: ModelSpec, device: Device, precision: Precision) -> Predictor | None:
+    """None where `auto` finds no GPU. Raises DependencyMissing for one that was asked for and is not there."""
+    if has_torch() and (device != "auto" or gpu_is_likely()):
+        from sardino_core.models.predictor_torch import TorchPredictor, find_gpu
+
+        gpu = find_gpu(device)
+        if gpu is not None:
+            return TorchPredictor(path, spec, gpu, precision)
+    from sardino_core.models.predictor_onnx import OnnxPredictor, ProviderUnusable, available_providers
+
+    available = available_providers()
+    usable = gpu_providers(device, available)
+    for provider in usable:
+        try:
+            return OnnxPredictor(path, spec, provider)
+        except ProviderUnusable as error:
+            if device != "auto":
+                raise
+            _log.warning("%s Going on without it.", error.message)
+    if device != "auto":
+        raise device_missing(device, available, torch_version())
+    if gpu_is_likely() and not usable:
+        _log.warning("An NVIDIA driver is there. %s", device_missing("cuda", available, torch_version()))
+    return None
+
+
+def _on_cpu(path: Path, spec: ModelSpec) -> Predictor:
+    try:
+        return _kept(path, file_identity(path))
+    except ExportMissing as error:
         if not has_torch():
-            raise DependencyMissing(f"device {device} with precision {precision} needs torch.", _INSTALL_TORCH)
-        from sardino_core.models.predictor_torch import TorchPredictor, choose_device
+            raise
+        _log.warning("%s It runs with torch, which is slower here.", error.message)
+    from sardino_core.models.predictor_torch import TorchPredictor, choose_device
 
-        chosen = choose_device(device)
-        if chosen.type != "cpu" or precision == "bf16":
-            return TorchPredictor(path, spec, chosen, precision)
-    if device == "auto" and gpu_is_likely() and not has_torch():
-        _log.warning("An NVIDIA GPU is there, but torch is not installed; running on the CPU. %s", _INSTALL_TORCH)
-    return _load_on_cpu(path, spec)
+    return TorchPredictor(path, spec, choose_device("cpu"), "fp32")
 
 
-def _load_on_cpu(path: Path, spec: ModelSpec) -> Predictor:
-    problem = problem_with_export(path)
-    if problem is None:
-        from sardino_core.models.predictor_onnx import OnnxPredictor
+@lru_cache(maxsize=1)
+def _kept(path: Path, identity: tuple[int, int, int]) -> Predictor:
+    """The last model on the CPU stays loaded, so that a warm worker's next job need not wait; on a GPU none does."""
+    from sardino_core.models.predictor_onnx import OnnxPredictor
 
-        return OnnxPredictor(path, spec)
-    if has_torch():
-        from sardino_core.models.predictor_torch import TorchPredictor, choose_device
-
-        return TorchPredictor(path, spec, choose_device("cpu"), "fp32")
-    raise DependencyMissing(
-        f"{path.name} cannot run without torch: {problem}.",
-        f"Put the {path.stem}.onnx that was made with it beside it, or install the extra `sardino[torch]`.",
-    )
+    return OnnxPredictor(path, read_spec(path))

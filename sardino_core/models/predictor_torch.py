@@ -10,16 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sardino_core.contract.errors import DependencyMissing, OutOfMemory
+from sardino_core.contract.errors import DependencyMissing
 from sardino_core.contract.jobs import Device, Precision
 from sardino_core.contract.model_spec import ModelSpec
 from sardino_core.models import outputs
 from sardino_core.models.devices import gpu_is_likely
 from sardino_core.models.model_file import load_weights
 from sardino_core.models.network import build
+from sardino_core.models.shrinking_batches import ShrinkingBatches
 
 _log = logging.getLogger(__name__)
-_GPU_PIXELS_PER_CALL = 2 * 1024 * 1024  # enough work for one call to keep a large GPU busy
 
 
 class TorchPredictor:
@@ -31,7 +31,7 @@ class TorchPredictor:
         self._device = device
         self._bf16 = precision == "bf16" or (precision == "auto" and _bf16_pays(device))
         self._network = build(spec, load_weights(model)).eval().requires_grad_(False).to(device)
-        self._batches = ShrinkingBatches()
+        self._batches = ShrinkingBatches(empty_cache)
         number = "bf16" if self._bf16 else "fp32"
         self.description = f"torch {torch.__version__.split('+')[0]}, {_device_name(device)}, {number}"
 
@@ -58,7 +58,7 @@ class TorchPredictor:
         """Windows per call: on a GPU by work and free memory."""
         if self._device.type == "cpu":
             return outputs.batch_on_cpu(self.spec)
-        batch = max(1, _GPU_PIXELS_PER_CALL // self.spec.window**2)
+        batch = outputs.batch_on_gpu(self.spec)
         if self._device.type == "cuda":
             free_bytes, _ = torch.cuda.mem_get_info(self._device)
             batch = min(batch, int(0.5 * free_bytes) // _window_bytes(self.spec))
@@ -75,58 +75,32 @@ class TorchPredictor:
         return self._batches.run(windows, once)
 
 
-class ShrinkingBatches:
-    """Calls a function on a batch; when memory runs out, on halves of it from then on, and says so once."""
-
-    def __init__(self) -> None:
-        """No limit until memory runs out."""
-        self.limit: int | None = None
-
-    def run(self, windows: np.ndarray, once: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        """`once` over all of `windows`, in as many parts as it takes. Raises OutOfMemory when one is too much."""
-        parts: list[np.ndarray] = []
-        done = 0
-        while done < len(windows):
-            part = windows[done : done + (self.limit or len(windows))]
-            try:
-                parts.append(once(part))
-                done += len(part)
-            except RuntimeError as error:
-                if not _is_out_of_memory(error):
-                    raise
-                self._halve(len(part))
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-    def _halve(self, failed: int) -> None:
-        if failed == 1:
-            raise OutOfMemory(
-                "The device's memory does not hold the model and one window.", "Free memory there, or use --device cpu."
-            )
-        if self.limit is None:
-            _log.warning("The device ran out of memory at %d windows a batch; going on with smaller batches.", failed)
-        self.limit = failed // 2
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-
-
 def choose_device(asked: Device) -> torch.device:
     """The device to compute on. Raises DependencyMissing when the one asked for is not there; auto falls back aloud."""
-    if asked == "cuda" and not torch.cuda.is_available():
+    found = find_gpu(asked)
+    if found is not None:
+        return found
+    if asked == "cuda":
         raise DependencyMissing(
             f"torch {torch.__version__} finds no CUDA device.", "See `sardino check` for why, or use --device cpu."
         )
-    if asked == "mps" and not torch.backends.mps.is_available():
+    if asked == "mps":
         raise DependencyMissing(f"torch {torch.__version__} finds no Apple GPU.", "Use --device cpu.")
-    if asked != "auto":
-        return torch.device(asked)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    if gpu_is_likely():
+    if asked == "auto" and gpu_is_likely():
         _log.warning(
             "An NVIDIA driver is there, but torch %s cannot use it; running on the CPU. `sardino check` says more.",
             torch.__version__,
         )
     return torch.device("cpu")
+
+
+def find_gpu(asked: Device) -> torch.device | None:
+    """The GPU that torch has for what was asked; None where it has none, and for `cpu`. auto means NVIDIA's."""
+    if asked in ("auto", "cuda") and torch.cuda.is_available():
+        return torch.device("cuda")
+    if asked == "mps" and torch.backends.mps.is_available():
+        return torch.device("mps")
+    return None
 
 
 def _bf16_pays(device: torch.device) -> bool:
@@ -138,14 +112,15 @@ def _device_name(device: torch.device) -> str:
     return f"cuda ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else device.type
 
 
+def empty_cache() -> None:
+    """Give back what torch keeps of a GPU's memory for later."""
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
 def _window_bytes(spec: ModelSpec) -> int:
     """A generous estimate of what one window takes at the peak: a block's activations, and the head's at full size."""
     tokens = spec.tokens_per_side**2 + spec.backbone.register_tokens + 1
     block = 20 * tokens * spec.backbone.width
     head = spec.window**2 * (80 + 4 * len(spec.classes))
     return 4 * (block + head)
-
-
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    text = str(error).lower()
-    return isinstance(error, torch.cuda.OutOfMemoryError) or "out of memory" in text or "can't allocate memory" in text

@@ -23,6 +23,7 @@ from rasterio.windows import Window
 from sardino_core.contract.errors import Cancelled, OutputUnwritable
 from sardino_core.contract.jobs import SimulateJob
 from sardino_core.contract.model_spec import SEASONS
+from sardino_core.raster.block_cache import bounded_cache
 from sardino_core.raster.grid import PixelWindow, RasterGrid
 from sardino_core.raster.writing.staging import staged
 from sardino_core.raster.writing.writer import check_complete
@@ -84,7 +85,7 @@ def simulate_scene(
     files = {role: folder / f"{role}.tif" for role in ("scene", "labels", "layover_shadow")}
     windows = list(_windows(job.size))
     # What GDAL keeps before writing must not depend on the machine's memory.
-    with staged() as staging, rasterio.Env(GDAL_CACHEMAX=64):
+    with staged() as staging, bounded_cache():
         try:
             aside = {role: staging.path(path) for role, path in files.items()}
             with ExitStack() as stack:

@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from bench_training import training
+from bench_worker import worker
 from rasterio.windows import Window
 
 from sardino_core.contract.jobs import RunOptions, SceneOptions, SegmentJob
@@ -63,6 +64,7 @@ def main() -> int:
             header(arguments.model),
             throughput(work, block, arguments.model, arguments.repeats),
             start_up(work, block, arguments.model, arguments.repeats),
+            warm_worker(work, arguments.model),
             memory(work, block, arguments.model, arguments.rows),
             simulation(work),
             plugin(work, block),
@@ -155,6 +157,13 @@ def start_up(work: Path, block: np.ndarray, model: str, repeats: int) -> str:
         f"## Start-up\n\nWhole processes, medians of {repeats}.\n\n{table(('', 'median'), rows)}\n\n"
         f"Of a small tile's {whole:.2f} s, {loading:.2f} s ({loading / whole:.0%}) are imports and the model's loading."
     )
+
+
+def warm_worker(work: Path, model: str) -> str:
+    """What a program that talks to a worker waits for."""
+    tell("worker")
+    rows = worker(sys.executable, work / "small.tif", model, 5)
+    return f"## Worker\n\n512 x 512 pixels, one window a batch; medians of 5 workers.\n\n{table(('', 'median'), rows)}"
 
 
 def memory(work: Path, block: np.ndarray, model: str, heights: tuple[int, int]) -> str:

@@ -1,6 +1,8 @@
-"""`sardino model import`: a foreign checkpoint in, a model file and its export out, used by the other commands."""
+"""`sardino model import` and `export`: a checkpoint in, a model file and its export out, used by the other commands."""
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 import rasterio
@@ -8,6 +10,7 @@ import torch
 
 from sardino_core.arguments import _FORMATS_HELP
 from sardino_core.contract.messages import Result, decode
+from sardino_core.models.export_file import problem_with_export
 from sardino_core.models.importing.import_formats import FORMATS
 from sardino_core.models.model_file import read_spec
 from sardino_core.models.predictor_onnx import OnnxPredictor
@@ -58,6 +61,14 @@ def test_a_refusal_is_one_line_and_status_1(run, checkpoint, tmp_path):
     assert err.startswith("error: dino.pth is not of the format dino-mm")
     assert err.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_an_export_is_written_beside_its_model(run, model, tmp_path):
+    alone = Path(shutil.copy(model, tmp_path / "alone.safetensors"))
+    assert run("model", "export", alone)[:2] == (0, f"{tmp_path / 'alone.onnx'}\n")
+    assert problem_with_export(alone) is None
+    status, _, err = run("model", "export", tmp_path / "nothing.safetensors")
+    assert status == 1 and "nothing.safetensors does not exist" in err
 
 
 def test_the_help_names_every_format():

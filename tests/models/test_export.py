@@ -94,6 +94,13 @@ def test_the_hash_in_the_graph_is_the_model_files(either: Path) -> None:
     assert problem_with_export(either) is None
 
 
+@pytest.fixture
+def without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where no export can be made."""
+    monkeypatch.setattr("sardino_core.models.export_cache.has_torch", lambda: False)
+
+
+@pytest.mark.usefixtures("without_torch")
 def test_an_export_of_other_weights_is_refused(model: Path, tmp_path: Path) -> None:
     path = tmp_path / "small.safetensors"
     save_model(path, read_spec(model), lively_network(read_spec(model), seed=8).state_dict())
@@ -103,12 +110,14 @@ def test_an_export_of_other_weights_is_refused(model: Path, tmp_path: Path) -> N
         OnnxPredictor(path, read_spec(path))
 
 
+@pytest.mark.usefixtures("without_torch")
 def test_a_missing_export_is_named(model: Path, tmp_path: Path) -> None:
     shutil.copy(model, tmp_path / "alone.safetensors")
     with pytest.raises(DependencyMissing, match=r"alone\.onnx is not beside it"):
         OnnxPredictor(tmp_path / "alone.safetensors", read_spec(model))
 
 
+@pytest.mark.usefixtures("without_torch")
 @pytest.mark.parametrize("keep", [0, 1, 100, 5_000, -1])
 def test_a_damaged_export_is_refused(model: Path, tmp_path: Path, keep: int) -> None:
     path = tmp_path / "small.safetensors"

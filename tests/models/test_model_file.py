@@ -75,7 +75,9 @@ def test_weights_that_are_not_finite_are_refused_on_reading(tmp_path: Path) -> N
 
 def test_writing_replaces_and_leaves_nothing_aside(tmp_path: Path, weights: dict[str, np.ndarray]) -> None:
     path = tmp_path / "m.safetensors"
-    (tmp_path / ".sardino-part-m.safetensors").write_bytes(b"left by a killed run")
+    (tmp_path / ".sardino-part-killed").mkdir()
+    for name in ("lock", "m.safetensors"):
+        (tmp_path / ".sardino-part-killed" / name).write_bytes(b"left by a killed run")
     save_model(path, make_spec(), weights)
     save_model(path, make_spec(window=64), weights)
     assert read_spec(path).window == 64

@@ -12,13 +12,15 @@ import numpy as np
 import pytest
 import torch
 
-from sardino_core.contract.errors import DependencyMissing, ModelInvalid, OutOfMemory, SettingInvalid
+from sardino_core.contract.errors import DependencyMissing, ModelInvalid, SettingInvalid
 from sardino_core.models.devices import gpu_is_likely
 from sardino_core.models.export_file import export_path
-from sardino_core.models.model_file import load_weights, read_spec
+from sardino_core.models.model_file import load_weights, read_spec, save_model
 from sardino_core.models.network import build
 from sardino_core.models.predictor import Predictor, load_predictor
-from sardino_core.models.predictor_torch import ShrinkingBatches, TorchPredictor, choose_device
+from sardino_core.models.predictor_onnx import OnnxPredictor, ProviderUnusable
+from sardino_core.models.predictor_torch import TorchPredictor, choose_device
+from sardino_core.models.providers import CUDA, DIRECTML
 from tests.models.networks import noise
 
 needs_no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="is about machines without a GPU")
@@ -101,18 +103,58 @@ def test_a_pretrained_model_does_not_segment(pretrained: Path) -> None:
 
 
 @needs_no_gpu
-def test_auto_prefers_the_export_and_falls_back_to_torch(model: Path, tmp_path: Path) -> None:
-    assert load_predictor(model).description.startswith("ONNX Runtime")
-    shutil.copy(model, tmp_path / "alone.safetensors")
-    alone = load_predictor(tmp_path / "alone.safetensors")
+def test_the_cpu_is_onnx_runtimes_where_torch_is_there_too(model: Path) -> None:
+    for device in ("auto", "cpu"):
+        found = load_predictor(model, device=device)
+        assert found.description.startswith("ONNX Runtime") and found.description.endswith("CPU, fp32")
+
+
+@needs_no_gpu
+def test_what_cannot_be_exported_runs_with_torch_and_says_so(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(path: Path) -> bytes:
+        raise RuntimeError("no such operator")
+
+    monkeypatch.setattr("sardino_core.models.export.exported", fail)
+    alone = load_predictor(shutil.copy(model, tmp_path / "alone.safetensors"))
     assert alone.description.startswith("torch") and alone.description.endswith("cpu, fp32")
+    assert "cannot be exported for ONNX Runtime (no such operator). It runs with torch" in caplog.text
+
+
+def test_a_model_on_the_cpu_stays_loaded_until_it_changes(model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    for source, target in ((model, path), (export_path(model), export_path(path))):
+        shutil.copy(source, target)
+    first = load_predictor(path, device="cpu")
+    assert load_predictor(path, device="cpu") is first
+    spec = read_spec(path)
+    save_model(path, spec, {name: value + np.float32(0.01) for name, value in load_weights(path).items()})
+    again = load_predictor(path, device="cpu")
+    windows = noise(spec)
+    assert np.abs(again.tokens(windows) - first.tokens(windows)).max() > 1e-3
 
 
 @needs_no_gpu
 @pytest.mark.parametrize("device", ["cuda", "mps"])
 def test_a_device_that_is_not_there_is_named(model: Path, device: str) -> None:
-    with pytest.raises(DependencyMissing, match=f"finds no {'CUDA device' if device == 'cuda' else 'Apple GPU'}"):
+    with pytest.raises(DependencyMissing, match=f"no device {device}: torch .* finds none, and ONNX Runtime has CPU"):
         load_predictor(model, device=device)
+
+
+@needs_no_gpu
+@pytest.mark.filterwarnings("ignore:Specified provider:UserWarning")
+def test_a_provider_that_is_listed_and_does_not_work_is_left_aloud(
+    model: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """ONNX Runtime lists a provider that was built in, whether or not its libraries and its device are there."""
+    monkeypatch.setattr(
+        "sardino_core.models.predictor_onnx.available_providers", lambda: [DIRECTML, "CPUExecutionProvider"]
+    )
+    assert load_predictor(model).description.endswith("CPU, fp32")
+    assert "ONNX Runtime's DirectML does not run small.safetensors" in caplog.text
+    with pytest.raises(ProviderUnusable, match="CUDA does not run small"):
+        OnnxPredictor(model, read_spec(model), CUDA)
 
 
 @needs_no_gpu
@@ -134,41 +176,6 @@ def test_a_driver_that_torch_cannot_use_is_reported(caplog: pytest.LogCaptureFix
 def test_hidden_gpus_are_not_likely(monkeypatch: pytest.MonkeyPatch, hidden: str) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
     assert not gpu_is_likely()
-
-
-def test_batches_shrink_once_memory_runs_out(caplog: pytest.LogCaptureFixture) -> None:
-    tried: list[int] = []
-
-    def once(part: np.ndarray) -> np.ndarray:
-        tried.append(len(part))
-        if len(part) > 3:
-            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
-        return part * 2
-
-    batches = ShrinkingBatches()
-    windows = np.arange(13.0)
-    np.testing.assert_array_equal(batches.run(windows, once), windows * 2)
-    assert tried == [13, 6, 3, 3, 3, 3, 1]
-    tried.clear()
-    np.testing.assert_array_equal(batches.run(windows, once), windows * 2)
-    assert max(tried) == 3
-    assert caplog.text.count("ran out of memory") == 1
-
-
-def test_one_window_that_does_not_fit_is_an_error_with_a_way_out() -> None:
-    def once(part: np.ndarray) -> np.ndarray:
-        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
-
-    with pytest.raises(OutOfMemory, match="--device cpu"):
-        ShrinkingBatches().run(np.zeros(4), once)
-
-
-def test_other_failures_are_not_taken_for_memory() -> None:
-    def once(part: np.ndarray) -> np.ndarray:
-        raise RuntimeError("shape mismatch")
-
-    with pytest.raises(RuntimeError, match="shape mismatch"):
-        ShrinkingBatches().run(np.zeros(4), once)
 
 
 WITHOUT_TORCH = """
@@ -217,8 +224,9 @@ def test_without_torch_and_export_the_way_out_is_said(model: Path, tmp_path: Pat
     shutil.copy(model, tmp_path / "alone.safetensors")
     shutil.copy(export_path(model), tmp_path / "other.onnx")
     done = _run(WITHOUT_TORCH, tmp_path / "alone.safetensors", tmp_path / "x.npy", tmp_path / "windows.npy")
-    assert "DependencyMissing" in done.stderr
+    assert "ExportMissing" in done.stderr
     assert "alone.safetensors cannot run without torch: alone.onnx is not beside it" in done.stderr
+    assert "`sardino model export alone.safetensors` makes it" in done.stderr
 
 
 def test_importing_the_seam_costs_nothing() -> None:

@@ -70,8 +70,11 @@ def test_it_shows_what_is_in_use_and_what_could_be(dialog):
     assert dialog.create_button.isEnabled()
     assert not dialog.repair_button.isEnabled() and not dialog.remove_button.isEnabled()
     assert "300 MB" in dialog.plan.text()
+    assert [dialog.kind.itemData(row) for row in range(dialog.kind.count())] == ["light", "explore", "full"]
     dialog.kind.setCurrentIndex(1)
-    assert "torch" in dialog.plan.text()
+    assert "scikit-learn" in dialog.plan.text() and "torch" not in dialog.plan.text()
+    dialog.kind.setCurrentIndex(2)
+    assert "torch" in dialog.plan.text() and "scikit-learn" in dialog.plan.text()
 
 
 def test_checking_lists_what_works_and_never_blocks_the_window(dialog, qtbot):

@@ -4,13 +4,14 @@ import os
 import sys
 import tomllib
 import tracemalloc
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from sar_dino_qgis.worker import environment as env
 from sar_dino_qgis.worker.environment_maker import Plan, create, describe, repair
-from sar_dino_qgis.worker.requirements import KINDS, LIGHT, TRAINING
+from sar_dino_qgis.worker.requirements import EXPLORE, KINDS, LIGHT, TRAINING
 from sardino_core.contract.errors import Cancelled, EnvironmentFailed, EnvironmentMissing, SettingInvalid
 from sardino_core.contract.leftovers import try_lock
 from tests.worker.conftest import ROOT, Recorder, gone
@@ -180,7 +181,28 @@ def test_checking_what_cannot_run_the_core(tmp_path):
 def test_the_lists_are_those_of_the_package():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert list(LIGHT) == project["dependencies"]
-    assert list(TRAINING) == project["optional-dependencies"]["torch"]
+    extras = project["optional-dependencies"]
+    assert list(TRAINING) == extras["torch"]
+    assert set(EXPLORE) < set(extras["explore"])  # matplotlib is for the reports of the command line alone
+
+
+def test_each_kind_holds_what_the_one_before_it_holds():
+    kinds = list(KINDS.values())
+    for less, more in pairwise(kinds):
+        assert set(less.requirements) < set(more.requirements) and set(less.needed) < set(more.needed)
+        assert less.download_mb < more.download_mb and less.disk_mb < more.disk_mb
+    assert kinds[0].disk_mb <= 400 and kinds[1].disk_mb <= 600  # what people were promised
+
+
+def test_an_environment_to_explore_without_scikit_learn_is_not_kept(wheels, tmp_path):
+    """Its name is that of another module, and the check looks for the module."""
+    for name in ("scikit_learn", "skops"):
+        write_wheel(tmp_path, name, "")
+    for wheel in wheels.glob("*.whl"):
+        (tmp_path / wheel.name).write_bytes(wheel.read_bytes())
+    with pytest.raises(EnvironmentFailed, match=r"does not work: exploring: not available \(sklearn not installed\)"):
+        create(Plan(tmp_path / "environment", sys.executable, "explore", wheels=str(tmp_path)), Recorder())
+    assert not (tmp_path / "environment").exists()
 
 
 def test_a_python_is_named_by_a_relative_path(tmp_path, monkeypatch):

@@ -15,6 +15,7 @@ from sardino_core.contract.model_spec import BandSpec
 from sardino_core.raster.grid import Bounds, PixelWindow, RasterGrid
 from sardino_core.raster.reading.bands import Channel, needed_channels
 from sardino_core.raster.reading.calibration import to_db
+from sardino_core.raster.reading.file_layout import FileLayout
 from sardino_core.raster.reading.inputs import expand_inputs
 from sardino_core.raster.reading.mosaic import Layer, check_dates, check_overlap, layers_of, pixel_box, scene_grid
 from sardino_core.raster.reading.polygons import Polygons, outside, read_polygons
@@ -39,6 +40,7 @@ class Scene:
         self.notes: tuple[str, ...] = ()
         self.warnings: tuple[str, ...] = ()
         self.tags: dict[str, str] = {}
+        self.files: tuple[FileLayout, ...] = ()
         self._origin = origin
         self._layers = tuple(layers)
         self._recipe = tuple(recipe)
@@ -200,6 +202,7 @@ def open_scene(
         scene.notes = (*found.notes, *_layout_notes(readers, layers, sources))
         scene.warnings = (*found.warnings, *([side_by_side] if side_by_side else []), *_grid_warnings(full, sources))
         scene.tags = provenance(found, sources)
+        scene.files = tuple(source.layout for source in sources)
         scene._stack = stack.pop_all()
         return scene
 

@@ -25,6 +25,7 @@ from rasterio.windows import Window
 from sardino_core.contract.errors import InputMissing, NotARaster, NotCalibrated
 from sardino_core.raster.grid import PixelWindow, RasterGrid
 from sardino_core.raster.reading.calibration import CALIBRATE
+from sardino_core.raster.reading.file_layout import FileLayout, is_remote
 from sardino_core.raster.reading.products import FileFacts, file_facts, is_uncalibrated
 
 # GDAL's messages belong to the log; without a handler Python would print them on stderr.
@@ -93,6 +94,13 @@ class Source:
         """(rows, cols) of the file's blocks, which are decoded whole."""
         rows, cols = self.dataset.block_shapes[0]
         return int(rows), int(cols)
+
+    @property
+    def layout(self) -> FileLayout:
+        """How it is stored."""
+        data = self.dataset
+        compression = data.compression.value.lower() if data.compression else ""
+        return FileLayout(self.name, is_remote(self.path), compression, self.block[1] == data.width, data.width)
 
     def read(self, bands: Sequence[int], window: PixelWindow) -> NDArray[np.float32]:
         """(B, h, w) of a window inside the file, float32, NaN where the file has no data."""

@@ -10,14 +10,13 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from sardino_core.contract.errors import OutputUnwritable
-from sardino_core.contract.leftovers import LOCK, PREFIX, remove_leftovers, try_lock
+from sardino_core.contract.leftovers import locked_folder, remove_leftovers
 
 _RASTERS = {".tif", ".tiff"}
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
@@ -76,7 +75,7 @@ class Staging:
                 raise OutputUnwritable(f"The output folder {parent} does not exist.", "Create it, or choose another.")
             try:
                 remove_leftovers(parent)
-                self._folders[parent] = _locked_folder(parent)
+                self._folders[parent] = locked_folder(parent)
             except OSError as error:
                 raise OutputUnwritable(
                     f"The output folder {parent} cannot be written to ({error.strerror}).", "Choose another."
@@ -107,13 +106,3 @@ def _companions(raster: Path) -> list[Path]:
     if raster.suffix.lower() not in _RASTERS:
         return []
     return [raster.with_name(raster.name + end) for end in (".aux.xml", ".ovr", ".msk")] + [raster.with_suffix(".qml")]
-
-
-def _locked_folder(parent: Path) -> tuple[Path, IO[bytes]]:
-    """A new folder whose lock is held; another run may tidy it away before it is locked, and then it is made again."""
-    while True:
-        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
-        lock = open(folder / LOCK, "w+b")
-        if try_lock(lock) and folder.exists():
-            return folder, lock
-        lock.close()
