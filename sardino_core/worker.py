@@ -3,7 +3,7 @@
 stdout belongs to the protocol: whatever else is printed, from Python or C, goes to stderr. A line that is no job, and a
 job that fails, become a failure message; the worker goes on. It ends when idle for too long, and when stdin closes,
 which also happens when whoever started it vanishes. Models are loaded anew for every job: that takes 0.2 s, and what
-is kept would hold the GPU's memory.
+is kept would hold the GPU's memory; but for questions about one scene in a row, see explorations.py.
 """
 
 from __future__ import annotations
