@@ -12,7 +12,7 @@ from qgis.PyQt.QtGui import QColor, QPainter, QPen, QPolygonF, QTransform
 from sar_dino_qgis.gui.explorer_answer import Picture
 
 _FRAME = QColor(255, 255, 255)
-_CROSS = QColor(0, 200, 255)
+_CROSS = QColor(255, 23, 68)  # seen on both ramps
 
 
 class Overlay:
@@ -30,8 +30,8 @@ class Overlay:
             self.cross = QgsVertexMarker(self._canvas)
             self.cross.setIconType(QgsVertexMarker.IconType.ICON_CROSS)
             self.cross.setColor(_CROSS)
-            self.cross.setIconSize(14)
-            self.cross.setPenWidth(2)
+            self.cross.setIconSize(18)
+            self.cross.setPenWidth(3)
             self.cross.setZValue(2)
         self.cross.setCenter(place)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,9 @@ from qgis.gui import QgsMapCanvas, QgsMapToolPan
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtWidgets import QFileDialog, QMainWindow
 
+from sar_dino_qgis.gui import background
 from sar_dino_qgis.gui.explorer_dock import ExplorerDock
+from sardino_core.contract.listener import Listener
 from tests.qgis.conftest import ROOT
 
 LONG_MS = 120_000
@@ -354,7 +356,9 @@ def test_the_plugin_opens_one_dock_and_takes_it_with_it(plugin, canvas, layer, q
         assert other.explorer is dock and dock.isVisibleTo(window)
         click(dock, qtbot, place_of(layer, 12, 5))
         assert len(canvas.scene().items()) == before + 2
+        dock.controls.mode.setCurrentIndex(2)  # work that is under way when the plugin goes
         other.unload()
+        qtbot.waitUntil(lambda: not background._running, timeout=LONG_MS)
         assert other.explorer is None and not window.icons and not window.menuBar().actions()
         assert len(canvas.scene().items()) == before and canvas.mapTool() is None
     finally:
@@ -362,9 +366,10 @@ def test_the_plugin_opens_one_dock_and_takes_it_with_it(plugin, canvas, layer, q
         plugin.initProcessing()
 
 
-def test_the_job_is_the_one_that_the_command_line_takes(dock, layer, qtbot):
-    """What the dock asks survives the wire."""
-    from sardino_core.contract import jobs
-
-    click(dock, qtbot, place_of(layer, 12, 5))
-    assert jobs.decode(json.dumps(json.loads(jobs.encode(dock.picture.job)))) == dock.picture.job
+def test_the_worker_computes_nothing_twice(dock, plugin, layer, tmp_path, qtbot):
+    click(dock, qtbot, place_of(layer, 2, 20))
+    job = replace(dock.picture.job, output=str(tmp_path / "again.tif"))
+    for question in (job, replace(job, layer=0, head="2"), replace(job, mode="class")):
+        assert plugin.pool.run(question, Listener()).values["windows"] == 0
+    elsewhere = place_of(layer, 12, 12)
+    assert plugin.pool.run(replace(job, at=(elsewhere.x(), elsewhere.y())), Listener()).values["windows"] == 1
