@@ -7,9 +7,9 @@ from typing import Any
 
 from qgis.core import QgsApplication
 from qgis.gui import QgisInterface
-from qgis.PyQt.QtCore import QUrl
+from qgis.PyQt.QtCore import Qt, QUrl
 from qgis.PyQt.QtGui import QDesktopServices
-from qgis.PyQt.QtWidgets import QAction, QDialog, QFileDialog
+from qgis.PyQt.QtWidgets import QAction, QDialog, QDockWidget, QFileDialog
 
 from sar_dino_qgis.help import MANUAL, page_url
 from sar_dino_qgis.i18n import tr
@@ -31,6 +31,7 @@ class SarDinoPlugin:
         self.pool: WorkerPool | None = None
         self.actions: list[QAction] = []
         self.dialog: QDialog | None = None
+        self.explorer: QDockWidget | None = None
 
     def initProcessing(self) -> None:
         """Register the provider; qgis_process calls this alone."""
@@ -41,6 +42,8 @@ class SarDinoPlugin:
     def initGui(self) -> None:
         self.initProcessing()
         if self.iface is not None:
+            self._add_action(tr("Attention explorer"), self.show_explorer)
+            self.iface.addToolBarIcon(self.actions[0])
             self._add_action(tr("Environment…"), self.show_environment)
             self._add_action(tr("Models folder…"), self.ask_models_folder)
             if page_url(MANUAL):
@@ -55,6 +58,19 @@ class SarDinoPlugin:
         if self.dialog is not None:
             self.dialog.show()
             self.dialog.raise_()
+
+    def show_explorer(self) -> None:
+        """Open the dock in which a click in the map shows what a place attends to."""
+        from sar_dino_qgis.gui.explorer_dock import ExplorerDock
+
+        if self.explorer is None and self.pool is not None and self.iface is not None:
+            window, canvas = self.iface.mainWindow(), self.iface.mapCanvas()
+            self.explorer = ExplorerDock(canvas, self.pool, self.show_environment, window)
+            self.iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.explorer)
+        if self.explorer is not None:
+            self.explorer.show()
+            self.explorer.raise_()
+            self.explorer.take_clicks()
 
     def ask_models_folder(self) -> None:
         """Let the user choose the folder whose model files every list of models offers."""
@@ -77,8 +93,14 @@ class SarDinoPlugin:
             self.dialog.reject()
             self.dialog.deleteLater()
             self.dialog = None
+        if self.explorer is not None:
+            self.explorer.leave()
+            self.iface.removeDockWidget(self.explorer)
+            self.explorer.deleteLater()
+            self.explorer = None
         for action in self.actions:
             self.iface.removePluginMenu(MENU, action)
+            self.iface.removeToolBarIcon(action)
             action.deleteLater()
         self.actions.clear()
         if self.pool is not None:

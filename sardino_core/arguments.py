@@ -17,6 +17,7 @@ _EXAMPLES = """\
   sardino segment scene_VV.tif scene_VH.tif --model starter --output landcover.tif --confidence confidence.tif
   sardino attention scene.tif --model starter --output attention.tif --layer -1
   sardino embed scene.tif --model starter --output tokens.tif --components 3
+  sardino explore scene.tif --model starter --at 507300,4994200 --mode similarity --output similar.tif
   sardino simulate --output demo --size 1024 --seed 7
   sardino preflight scene.tif --model starter --output preflight.html
   sardino mergeclasses landcover.tif --classes "10,20=1:woodland:#1b7837" 254=0 --output merged.tif
@@ -75,6 +76,19 @@ def _add_embed(commands) -> None:  # type: ignore[no-untyped-def]
     _raster_job(parser, CONTEXT_OVERLAP)
     parser.add_argument("--components", type=int, default=0, metavar="N", help="principal components; default: no PCA")
     parser.add_argument("--dtype", choices=["float16", "float32", "int8"], default="float16", help="default: float16")
+
+
+def _add_explore(commands) -> None:  # type: ignore[no-untyped-def]
+    parser = commands.add_parser("explore", help="what one place attends to in its window, or resembles in the scene")
+    _raster_job(parser, SEGMENT_OVERLAP)
+    parser.add_argument("--at", type=_place, required=True, metavar="X,Y", help="the place, in the raster's CRS")
+    parser.add_argument("--mode", choices=["attention", "class", "similarity"], default="attention",
+                        help="attention of the place, or of the class token, within the window around it; similarity "
+                        "of its token to all others; default: attention")  # fmt: skip
+    parser.add_argument("--layer", type=int, default=-1, help="layer from 0, or from the last: -1 (default)")
+    parser.add_argument(
+        "--head", default="mean", metavar="N", help="mean or max over the heads, or one of them, from 1; default: mean"
+    )
 
 
 def _add_simulate(commands) -> None:  # type: ignore[no-untyped-def]
@@ -216,6 +230,14 @@ def _extent(text: str) -> tuple[float, float, float, float]:
     return xmin, ymin, xmax, ymax
 
 
+def _place(text: str) -> tuple[float, float]:
+    try:
+        x, y = (float(part) for part in text.split(","))
+    except ValueError:
+        raise ArgumentTypeError(f"{text!r} is not x,y") from None
+    return x, y
+
+
 def _batch_size(text: str) -> int:
     if text == "auto":
         return 0
@@ -228,6 +250,7 @@ _COMMANDS: dict[str, Callable[[Any], None]] = {
     "segment": _add_segment,
     "attention": _add_attention,
     "embed": _add_embed,
+    "explore": _add_explore,
     "simulate": _add_simulate,
     "model": _add_model,
     "preflight": _add_preflight,

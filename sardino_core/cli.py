@@ -22,6 +22,7 @@ from sardino_core.contract.jobs import (
     AttentionJob,
     EmbedJob,
     EvaluateJob,
+    ExploreJob,
     FinetuneJob,
     MergeClassesJob,
     PreflightJob,
@@ -102,6 +103,20 @@ def _attention(arguments: Namespace, voice: Voice) -> None:
 def _embed(arguments: Namespace, voice: Voice) -> None:
     job = EmbedJob(_scene(arguments), _run(arguments), arguments.output, arguments.components, arguments.dtype)
     voice.result(run_job(job, voice), [arguments.output])
+
+
+def _explore(arguments: Namespace, voice: Voice) -> None:
+    job = ExploreJob(
+        _scene(arguments),
+        _run(arguments),
+        arguments.output,
+        arguments.at,
+        arguments.mode,
+        arguments.layer,
+        arguments.head,
+    )
+    result = run_job(job, voice)
+    voice.result(result, [arguments.output, f"  {result.values['told']}"])
 
 
 def _simulate(arguments: Namespace, voice: Voice) -> None:
@@ -274,6 +289,7 @@ _COMMANDS: dict[str, Callable[[Namespace, Voice], None]] = {
     "segment": _segment,
     "attention": _attention,
     "embed": _embed,
+    "explore": _explore,
     "simulate": _simulate,
     "preflight": _preflight,
     "samplepoints": _samplepoints,

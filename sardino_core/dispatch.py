@@ -14,6 +14,7 @@ from sardino_core.contract.jobs import (
     AttentionJob,
     EmbedJob,
     EvaluateJob,
+    ExploreJob,
     FinetuneJob,
     Job,
     MergeClassesJob,
@@ -53,6 +54,12 @@ def _embed(job: EmbedJob, listener: Listener) -> Result:
     from sardino_core.inference import embed
 
     return embed(job, listener)
+
+
+def _explore(job: ExploreJob, listener: Listener) -> Result:
+    from sardino_core.explore import explore
+
+    return explore(job, listener)
 
 
 def _simulate(job: SimulateJob, listener: Listener) -> Result:
@@ -164,6 +171,7 @@ _RUN: dict[type, Callable[[Any, Listener], Result]] = {
     SegmentJob: _segment,
     AttentionJob: _attention,
     EmbedJob: _embed,
+    ExploreJob: _explore,
     SimulateJob: _simulate,
     PretrainJob: _pretrain,
     FinetuneJob: _finetune,

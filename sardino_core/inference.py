@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 import sardino_core
 from sardino_core.contract.errors import NoValidData, SettingInvalid
-from sardino_core.contract.jobs import AttentionJob, EmbedJob, SegmentJob
+from sardino_core.contract.jobs import AttentionJob, EmbedJob, ExploreJob, SegmentJob
 from sardino_core.contract.listener import Listener
 from sardino_core.contract.messages import Result
 from sardino_core.contract.serial import to_dict
@@ -39,6 +39,7 @@ from sardino_core.raster.writing.class_legend import colour_table, legend, write
 from sardino_core.raster.writing.staging import staged
 from sardino_core.raster.writing.writer import RasterLayout
 
+RasterJob = SegmentJob | AttentionJob | EmbedJob | ExploreJob
 _SAMPLE_WINDOWS = 64  # for principal components and int8 ranges: thousands of tokens for some hundred dimensions
 
 
@@ -50,7 +51,7 @@ def segment(job: SegmentJob, listener: Listener | None = None) -> Result:
         OutputFiles(staging, job.scene, job.run, [job.output, job.confidence, job.probabilities, *sidecars]) as files,
         open_session(job.scene, job.run, listener or Listener()) as session,
     ):
-        spec, grid, tags = session.spec, session.scene.grid, _tags(session, job)
+        spec, grid, tags = session.spec, session.scene.grid, tags_of(session, job)
         require_head(spec)
         classes, names = legend(spec), [item.name for item in spec.classes]
         class_map = files.open(job.output, grid, RasterLayout("uint8", ["land cover"], 0, tags, colour_table(classes)))
@@ -85,7 +86,7 @@ def attention(job: AttentionJob, listener: Listener | None = None) -> Result:
         product = attention_maps(session.predictor, session.plan.cell_px, job.layer, job.heads, job.resolution)
         names = [f"head {i + 1}" for i in range(product.channels)] if job.heads == "all" else [f"{job.heads} of heads"]
         meaning = "attention of the class token within one window, times the number of patches (1 = uniform)"
-        tags = {**_tags(session, job), "SARDINO_MEANING": meaning}
+        tags = {**tags_of(session, job), "SARDINO_MEANING": meaning}
         grid = session.cell_grid if product.scale == 1 else session.scene.grid
         write = files.open(job.output, grid, RasterLayout("float32", names, np.nan, tags))
         _stream(session, product, lambda rows: write(with_nodata(rows)))
@@ -109,7 +110,7 @@ def embed(job: EmbedJob, listener: Listener | None = None) -> Result:
         scale = None
         if tokens is not None and job.dtype == "int8":
             scale = Int8Scale.fit(tokens if projection is None else projection.apply(tokens))
-        layout = _embedding_layout(product, job.dtype, scale, _tags(session, job), projection)
+        layout = _embedding_layout(product, job.dtype, scale, tags_of(session, job), projection)
         write = files.open(job.output, session.cell_grid, layout)
         _stream(session, product, lambda rows: write(with_nodata(rows) if scale is None else scale.store(rows)))
         files.finish()
@@ -145,7 +146,7 @@ def _embedding_layout(
     return RasterLayout("int8", names, -128, tags, scales=scale.scale.tolist(), offsets=scale.offset.tolist())
 
 
-def _tags(session: Session, job: SegmentJob | AttentionJob | EmbedJob) -> dict[str, str]:
+def tags_of(session: Session, job: RasterJob) -> dict[str, str]:
     """Provenance: what made this file, from what, and with which settings."""
     spec = session.spec
     return {
@@ -161,7 +162,7 @@ def _tags(session: Session, job: SegmentJob | AttentionJob | EmbedJob) -> dict[s
     }
 
 
-def identity(job: SegmentJob | AttentionJob | EmbedJob, model_sha256: str) -> dict[str, str]:
+def identity(job: RasterJob, model_sha256: str) -> dict[str, str]:
     """Two fingerprints by which a rerun knows a result: of the scene's files, and of all that the result depends on."""
     settings = settings_of(job)
     for key in ("batch_size", "device", "precision"):
@@ -171,7 +172,7 @@ def identity(job: SegmentJob | AttentionJob | EmbedJob, model_sha256: str) -> di
     return {"SARDINO_SOURCE_ID": source[:16], "SARDINO_RUN_ID": run[:16]}
 
 
-def settings_of(job: SegmentJob | AttentionJob | EmbedJob) -> dict[str, Any]:
+def settings_of(job: RasterJob) -> dict[str, Any]:
     """Everything that was asked for but where to write; files by name alone, since a map may be passed on."""
     settings = to_dict(job)
     settings = {**settings.pop("scene"), **settings.pop("run"), **settings}

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import TYPE_CHECKING, TypeVar
 
@@ -24,11 +24,11 @@ from sardino_core.costs import costs, duration
 from sardino_core.products import Product, Windows, cells_with_data
 from sardino_core.raster.blending import Rows, TileValues, blend
 from sardino_core.raster.block_cache import bounded_cache
-from sardino_core.raster.grid import RasterGrid
+from sardino_core.raster.grid import PixelWindow, RasterGrid
 from sardino_core.raster.reading.scene import Scene, open_scene
 from sardino_core.raster.resampling import cell_size, resample_backscatter, resampling_matrix
 from sardino_core.raster.scaling import standardise
-from sardino_core.raster.strips import TilePixels, read_tile, read_tiles
+from sardino_core.raster.strips import TilePixels, read_tile, read_tiles, read_window
 from sardino_core.raster.tiles import Tile, TilePlan, plan_tiles
 from sardino_core.resident_memory import resident_mb
 from sardino_core.slow_reading import slow_reading
@@ -88,6 +88,13 @@ class Session:
                 np.stack([item.valid for item in group]),
             )
 
+    def window_at(self, row: int, col: int) -> tuple[NDArray[np.float32] | None, NDArray[np.bool_]]:
+        """The window (C, S, S) whose first cell is (row, col), None without data, and its cells' validity (n, n)."""
+        cell_px, side_px = self.plan.cell_px, self.plan.window_px
+        pixels = read_window(self.scene, PixelWindow(row * cell_px, col * cell_px, side_px, side_px))
+        found = _Input.of(TilePixels(Tile(0, 0), *pixels), self, Product(0, 1, lambda windows: windows))
+        return found.window, found.valid
+
     def _predict(self, inputs: Iterator[_Input], product: Product) -> Iterator[TileValues]:
         done, timed, waited_s, predicted_s = 0, 0, 0.0, 0.0
         asked = time.perf_counter()
@@ -138,8 +145,21 @@ class _Input:
 
 
 @contextmanager
-def open_session(scene_options: SceneOptions, run: RunOptions, listener: Listener) -> Iterator[Session]:
-    """Load the model, open the scene, plan the windows; log what was decided."""
+def open_session(
+    scene_options: SceneOptions, run: RunOptions, listener: Listener, earlier: Session | None = None
+) -> Iterator[Session]:
+    """Load the model, open the scene, plan the windows; log what was decided.
+
+    With an `earlier` session of the same files and model, which may be over, nothing is loaded, judged or told again.
+    """
+    if earlier is not None:
+        bands, known = earlier.spec.inputs.bands, replace(scene_options, units=earlier.scene.units)
+        with (
+            bounded_cache(),
+            open_scene(known, bands, model_name=earlier.spec.name, known=True) as scene,
+        ):
+            yield replace(earlier, scene=scene, listener=listener)
+        return
     from sardino_core.models.model_file import resolve_model, weights_hash
     from sardino_core.models.predictor import load_predictor  # onnxruntime or torch: not before it is needed
 

@@ -3,7 +3,7 @@
 stdout belongs to the protocol: whatever else is printed, from Python or C, goes to stderr. A line that is no job, and a
 job that fails, become a failure message; the worker goes on. It ends when idle for too long, and when stdin closes,
 which also happens when whoever started it vanishes. The last model on the CPU stays loaded (see `models.predictor`); on
-a GPU none does, which would hold the GPU's memory.
+a GPU none does, which would hold the GPU's memory. For questions about one scene in a row see explorations.py.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ _RAMPS = {
 
 
 def write_style(path: str, kind: str) -> None:
-    """Write the style of a raster; `kind` is classes, confidence, attention or embeddings."""
+    """Write the style of a raster; `kind` is classes, confidence, attention, similarity or embeddings."""
     if kind == "classes":
         return
     options = QgsRasterLayer.LayerOptions(False)  # no default style: that would cost statistics, and leave a file

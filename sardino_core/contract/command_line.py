@@ -71,7 +71,7 @@ def _option(name: str, value: Any) -> List[str]:
         return ["--no-" + name[2:]]
     if isinstance(value, dict):
         value = ",".join(f"{key}={number}" for key, number in value.items())
-    if name == "--extent":
+    if name in ("--extent", "--at"):
         return [f"{name}={','.join(map(repr, value))}"]
     if isinstance(value, tuple):
         return [name, *value]

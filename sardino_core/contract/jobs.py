@@ -109,6 +109,31 @@ class EmbedJob:
 
 
 @dataclass(frozen=True)
+class ExploreJob:
+    """What the network relates to one place of a scene, on the patch grid: by attention, or by similarity of tokens.
+
+    Attention reaches over the one window around the place, similarity over the whole scene or its extent.
+    """
+
+    scene: SceneOptions
+    run: RunOptions
+    output: str
+    at: Tuple[float, float]  # x, y in the raster's CRS
+    mode: Literal["attention", "class", "similarity"] = "attention"  # of the place's token, of the class token; cosine
+    layer: int = -1  # counted from 0, or from the last with negative numbers; similarity is that of the last
+    head: str = "mean"  # or max, over all heads; or one of them, counted from 1
+
+    def __post_init__(self) -> None:
+        """Validate ranges; raises SettingInvalid."""
+        if not all(map(math.isfinite, self.at)):
+            raise SettingInvalid(
+                f"The place {self.at[0]:g},{self.at[1]:g} is endless.", "Give x,y in the raster's CRS."
+            )
+        if self.head not in ("mean", "max") and not (self.head.isdecimal() and int(self.head) > 0):
+            raise SettingInvalid(f"--head {self.head} is none; allowed are mean, max, or a number from 1.")
+
+
+@dataclass(frozen=True)
 class SimulateJob:
     """A simulated Sentinel-1 scene with labels: for tests, demonstrations and benchmarks, never evidence."""
 
@@ -253,6 +278,7 @@ Job = Union[
     SegmentJob,
     AttentionJob,
     EmbedJob,
+    ExploreJob,
     SimulateJob,
     PretrainJob,
     FinetuneJob,
@@ -267,6 +293,7 @@ _KINDS: Dict[str, Type[Job]] = {
     "segment": SegmentJob,
     "attention": AttentionJob,
     "embed": EmbedJob,
+    "explore": ExploreJob,
     "simulate": SimulateJob,
     "pretrain": PretrainJob,
     "finetune": FinetuneJob,

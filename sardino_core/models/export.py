@@ -1,8 +1,9 @@
 """Writes NAME.onnx beside NAME.safetensors, so that machines without torch run the same model. Needs torch and onnx.
 
-The graph has three outputs; whoever runs it asks for those it needs, and the others cost nothing:
+The graph has four outputs; whoever runs it asks for those it needs, and the others cost nothing:
 `logits` (B, K, S, S), absent when pretrained; `attention` (B, layers, heads, N), of the class token to the patches;
-`tokens` (B, N, D). B is free, the window is fixed.
+`tokens` (B, N, D); `queries_keys` (B, layers, 2, heads, prefix + N, D / heads), from which the attention of any token
+follows. B is free, the window is fixed.
 """
 
 from __future__ import annotations
@@ -39,8 +40,9 @@ class _Outputs(nn.Module):
 
     def forward(self, windows: Tensor) -> dict[str, Tensor]:
         depth = self.network.spec.backbone.depth
-        found = self.network.features(windows, layers=range(depth))
+        found = self.network.features(windows, layers=range(depth), queries_keys=True)
         outputs = {export_file.ATTENTION: found.attention, export_file.TOKENS: found.tokens}
+        outputs[export_file.QUERIES_KEYS] = cast(Tensor, found.queries_keys)
         if self.network.head is not None:
             outputs[export_file.LOGITS] = self.network.classify(windows, found.tokens)
         return outputs
@@ -78,7 +80,7 @@ def _trace(outputs: _Outputs) -> Any:
     """The ONNX ModelProto of `outputs`, its weights still inside, one initialiser per named weight."""
     spec = outputs.network.spec
     example = torch.zeros(2, len(spec.inputs.bands), spec.window, spec.window)
-    names = [export_file.ATTENTION, export_file.TOKENS]
+    names = [export_file.ATTENTION, export_file.TOKENS, export_file.QUERIES_KEYS]
     names += [export_file.LOGITS] if outputs.network.head is not None else []
     with _quiet(), torch.no_grad():
         try:

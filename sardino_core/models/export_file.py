@@ -13,9 +13,10 @@ from pathlib import Path
 from sardino_core.contract.errors import ModelInvalid
 from sardino_core.models.model_file import weights_hash
 
-EXPORT_SCHEMA = "1"  # raised when inputs, outputs or the way to the weights change
+EXPORT_SCHEMA = "2"  # raised when inputs, outputs or the way to the weights change
 SCHEMA_KEY, HASH_KEY, VERSION_KEY = "sardino_export_schema", "sardino_weights_sha256", "sardino_version"
 WINDOWS, LOGITS, ATTENTION, TOKENS = "windows", "logits", "attention", "tokens"  # the graph's input and outputs
+QUERIES_KEYS = "queries_keys"
 MAX_GRAPH_BYTES = 64 * 1024 * 1024  # a ViT-Large's is 3 MB
 
 _METADATA_PROPS = 14  # field of ModelProto; its entries have key = 1, value = 2

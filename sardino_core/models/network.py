@@ -31,6 +31,7 @@ class Features:
     class_token: Tensor  # (B, D), after the final norm
     attention: Tensor  # (B, layers asked for, heads, N): class token to patches, softmax over all tokens
     scores: Tensor  # the same before the softmax
+    queries_keys: Tensor | None = None  # (B, layers asked for, 2, heads, prefix + N, D / heads), where asked for
 
 
 class Network(nn.Module):
@@ -47,10 +48,13 @@ class Network(nn.Module):
         """Windows (B, C, S, S) in standardised dB to logits (B, K, S, S)."""
         return self.classify(x, walk(self.backbone, x).patch_tokens)
 
-    def features(self, x: Tensor, layers: Sequence[int] = (-1,)) -> Features:
-        """Tokens of windows (B, C, S, S), and the class token's attention in `layers` (0-based, or negative)."""
-        found = walk(self.backbone, x, layers)
-        return Features(found.patch_tokens, found.class_token, found.attention, found.scores)
+    def features(self, x: Tensor, layers: Sequence[int] = (-1,), queries_keys: bool = False) -> Features:
+        """Tokens of windows (B, C, S, S), and the class token's attention in `layers` (0-based, or negative).
+
+        `queries_keys`: also the queries and keys of every token in these layers.
+        """
+        found = walk(self.backbone, x, layers, queries_keys)
+        return Features(found.patch_tokens, found.class_token, found.attention, found.scores, found.queries_keys)
 
     def classify(self, x: Tensor, tokens: Tensor) -> Tensor:
         """Logits (B, K, S, S) from windows and their patch tokens (B, N, D)."""

@@ -31,6 +31,17 @@ def attention_maps(attention: np.ndarray, side: int) -> np.ndarray:
     return maps.reshape(*attention.shape[:2], side, side)
 
 
+def attention_of(queries_keys: np.ndarray, token: int) -> np.ndarray:
+    """Attention (heads, T) of one token to all: softmax(q k / sqrt(d)), from (2, heads, T, d) queries and keys."""
+    require_finite(queries_keys)
+    queries, keys = queries_keys
+    scores = np.einsum("hd,htd->ht", queries[:, token], keys) / np.sqrt(np.float32(keys.shape[-1]))
+    scores -= scores.max(axis=-1, keepdims=True)
+    np.exp(scores, out=scores)
+    shares: np.ndarray = scores / scores.sum(axis=-1, keepdims=True)
+    return shares
+
+
 def token_maps(tokens: np.ndarray, side: int) -> np.ndarray:
     """Patch tokens (B, N, D) in row-major order to (B, n, n, D)."""
     require_finite(tokens)

@@ -45,6 +45,9 @@ class Predictor(Protocol):
     def tokens(self, windows: np.ndarray) -> np.ndarray:
         """Patch tokens after the final norm, (B, n, n, D) float32."""
 
+    def queries_keys(self, windows: np.ndarray) -> np.ndarray:
+        """Of every token in every layer, (B, layers, 2, heads, T, D / heads) float32; T = 1 + registers + n * n."""
+
     def suggest_batch(self) -> int:
         """Windows per call that keep the device busy within its memory."""
 

@@ -15,7 +15,7 @@ from sardino_core.contract.errors import DependencyMissing, ModelInvalid, OutOfM
 from sardino_core.contract.model_spec import ModelSpec
 from sardino_core.models import outputs
 from sardino_core.models.export_cache import usable_graph
-from sardino_core.models.export_file import ATTENTION, LOGITS, TOKENS, WINDOWS
+from sardino_core.models.export_file import ATTENTION, LOGITS, QUERIES_KEYS, TOKENS, WINDOWS
 from sardino_core.models.model_file import load_weights
 from sardino_core.models.providers import CPU, CUDA, OPTIONS, short_name
 from sardino_core.models.shrinking_batches import ShrinkingBatches, is_out_of_memory
@@ -73,6 +73,10 @@ class OnnxPredictor:
         """Patch tokens (B, n, n, D)."""
         return outputs.token_maps(self._run(TOKENS, windows), self.spec.tokens_per_side)
 
+    def queries_keys(self, windows: np.ndarray) -> np.ndarray:
+        """Queries and keys (B, layers, 2, heads, T, D / heads)."""
+        return self._run(QUERIES_KEYS, windows)
+
     def suggest_batch(self) -> int:
         """Windows per call."""
         return outputs.batch_on_cpu(self.spec) if self._on_cpu else outputs.batch_on_gpu(self.spec)
@@ -101,10 +105,12 @@ class OnnxPredictor:
 def _shapes_of(spec: ModelSpec) -> dict[str, tuple[int, ...]]:
     """What the graph must give for one window."""
     backbone, patches = spec.backbone, spec.tokens_per_side**2
+    tokens = 1 + backbone.register_tokens + patches
     return {
         LOGITS: (len(spec.classes), spec.window, spec.window),
         ATTENTION: (backbone.depth, backbone.heads, patches),
         TOKENS: (patches, backbone.width),
+        QUERIES_KEYS: (backbone.depth, 2, backbone.heads, tokens, backbone.width // backbone.heads),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -53,6 +54,11 @@ class TorchPredictor:
         """Patch tokens (B, n, n, D)."""
         found = self._run(windows, lambda x: self._network.features(x, ()).tokens)
         return outputs.token_maps(found, self.spec.tokens_per_side)
+
+    def queries_keys(self, windows: np.ndarray) -> np.ndarray:
+        """Queries and keys (B, layers, 2, heads, T, D / heads)."""
+        layers = range(self.spec.backbone.depth)
+        return self._run(windows, lambda x: cast(Tensor, self._network.features(x, layers, True).queries_keys))
 
     def suggest_batch(self) -> int:
         """Windows per call: on a GPU by work and free memory."""

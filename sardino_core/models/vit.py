@@ -52,6 +52,7 @@ class Walk:
     class_token: Tensor  # (B, D), after the final norm
     attention: Tensor  # (B, layers asked for, heads, N): class token to patches; sums to at most 1
     scores: Tensor  # the same before the softmax: q k / sqrt(D / heads)
+    queries_keys: Tensor | None = None  # (B, layers asked for, 2, heads, prefix + N, D / heads), where asked for
 
 
 def build_backbone(
@@ -84,19 +85,23 @@ def build_backbone(
     return add_rotary_positions(backbone) if ARCHITECTURES[spec.architecture] is _DINOV3 else backbone
 
 
-def walk(backbone: VisionTransformer, x: Tensor, layers: Sequence[int] = ()) -> Walk:
+def walk(backbone: VisionTransformer, x: Tensor, layers: Sequence[int] = (), queries_keys: bool = False) -> Walk:
     """One pass over (B, C, S, S): dense tokens, class token, and the class token's attention in `layers`.
 
-    Layers count from 0, or from the last with negative numbers; the result keeps the order asked for.
+    Layers count from 0, or from the last with negative numbers; the result keeps the order asked for. `queries_keys`:
+    also those of every token in these layers, from which any token's attention follows.
     """
     blocks = cast("Sequence[Block]", backbone.blocks)
     wanted = [layer_index(layer, len(blocks)) for layer in layers]
     prefix = backbone.num_prefix_tokens
     x = backbone._pos_embed(backbone.patch_embed(x))  # (B, prefix + N, D)
     scores: dict[int, Tensor] = {}
+    pairs: dict[int, Tensor] = {}
     for index, block in enumerate(blocks):
         if index in wanted:
-            x, scores[index] = _block_with_scores(block, x)
+            x, scores[index], queries, keys = _block_with_scores(block, x)
+            if queries_keys:
+                pairs[index] = torch.stack([queries, keys], dim=1)  # (B, 2, heads, prefix + N, D / heads)
         else:
             x = block(x)
     x = backbone.norm(x)
@@ -104,22 +109,23 @@ def walk(backbone: VisionTransformer, x: Tensor, layers: Sequence[int] = ()) -> 
         empty = x.new_zeros(x.shape[0], 0, cast(Attention, blocks[0].attn).num_heads, x.shape[1] - prefix)
         return Walk(x[:, prefix:], x[:, 0], empty, empty)
     found = torch.stack([scores[index] for index in wanted], dim=1)  # (B, layers, heads, prefix + N)
-    return Walk(x[:, prefix:], x[:, 0], found.softmax(dim=-1)[..., prefix:], found[..., prefix:])
+    both = torch.stack([pairs[index] for index in wanted], dim=1) if queries_keys else None
+    return Walk(x[:, prefix:], x[:, 0], found.softmax(dim=-1)[..., prefix:], found[..., prefix:], both)
 
 
-def _block_with_scores(block: Block, x: Tensor) -> tuple[Tensor, Tensor]:
-    """What `block(x)` gives, and the class token's scores for all tokens, (B, heads, prefix + N)."""
-    mixed, scores = _attend(cast(Attention, block.attn), block.norm1(x))
+def _block_with_scores(block: Block, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """What `block(x)` gives; the class token's scores for all tokens, (B, heads, prefix + N); queries and keys."""
+    mixed, scores, queries, keys = _attend(cast(Attention, block.attn), block.norm1(x))
     x = x + block.drop_path1(block.ls1(mixed))
     x = x + block.drop_path2(block.ls2(block.mlp(block.norm2(x))))
-    return x, scores
+    return x, scores, queries, keys
 
 
-def _attend(attn: Attention, x: Tensor) -> tuple[Tensor, Tensor]:
+def _attend(attn: Attention, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Self-attention through the fused kernel; one row of the scores beside it, from the same q and k."""
     batch, count, width = x.shape
     qkv = attn.qkv(x).reshape(batch, count, 3, attn.num_heads, attn.head_dim).permute(2, 0, 3, 1, 4)
     q, k, v = qkv.unbind(0)  # each (B, heads, prefix + N, width / heads)
     mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(batch, count, width)
     scores = (q[:, :, :1] * attn.scale) @ k.transpose(-2, -1)  # (B, heads, 1, prefix + N)
-    return attn.proj(mixed), scores.squeeze(2)
+    return attn.proj(mixed), scores.squeeze(2), q, k

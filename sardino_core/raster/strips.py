@@ -37,11 +37,16 @@ def read_tiles(scene: Scene, plan: TilePlan) -> Iterator[TilePixels]:
 
 def read_tile(scene: Scene, plan: TilePlan, tile: Tile) -> TilePixels:
     """One window by itself, for sampling."""
-    window = plan.window(tile)
-    height, width = min(window.height, plan.height_px - window.row), min(window.width, plan.width_px - window.col)
+    return TilePixels(tile, *read_window(scene, plan.window(tile)))
+
+
+def read_window(scene: Scene, window: PixelWindow) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Backscatter (B, h, w) in dB and validity (h, w) of a window that starts in the scene and may reach out of it."""
+    height = min(window.height, scene.grid.height - window.row)
+    width = min(window.width, scene.grid.width - window.col)
     db, valid = scene.read(PixelWindow(window.row, window.col, height, width))
     margin = ((0, window.height - height), (0, window.width - width))
-    return TilePixels(tile, _mirror(db, ((0, 0), *margin)), _mirror(valid, margin))
+    return _mirror(db, ((0, 0), *margin)), _mirror(valid, margin)
 
 
 class _Strip:

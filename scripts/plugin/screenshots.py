@@ -1,4 +1,4 @@
-"""Pictures of the plugin in a real QGIS window, docs/qgis_*.png: Toolbox, dialog, map with legend, attention.
+"""Pictures of the plugin in a real QGIS window, docs/qgis_*.png: Toolbox, dialog, map with legend, attention, explorer.
 
 Starts QGIS in a profile of its own under build/, on a virtual screen where there is no other (`xvfb-run`).
 `--input` shows another scene than the simulated one, `--output` writes the pictures elsewhere. What shows paths of this
@@ -85,8 +85,28 @@ class Photographer:
             "sardino:attention", {"INPUT": [layer], "OUTPUT": str(self.work / "attention.tif")}
         )
         self.picture("attention", self.window)
+        self.explorer(layer)
         self.environment()
         QgsProject.instance().clear()
+
+    def explorer(self, layer: object) -> None:
+        """A click on the scene, and where that place attends to."""
+        from qgis.core import QgsProject
+        from qgis.utils import plugins
+
+        project = QgsProject.instance()
+        project.removeMapLayers([name for name in project.mapLayers() if name != layer.id()])
+        plugin, area = plugins["sar_dino_qgis"], layer.extent()
+        plugin.show_explorer()
+        place = area.center()
+        place.set(area.xMinimum() + 0.42 * area.width(), area.yMinimum() + 0.62 * area.height())
+        area.scale(0.3, place)
+        self.iface.mapCanvas().setExtent(area)
+        self.iface.mapCanvas().refresh()
+        plugin.explorer.look_at(place)
+        self.wait(lambda: plugin.explorer.picture is not None)
+        self.picture("explorer", self.window)
+        plugin.explorer.close()
 
     def environment(self) -> None:
         """The window in which the worker's Python is chosen."""

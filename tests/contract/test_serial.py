@@ -95,6 +95,9 @@ def test_true_is_no_number_and_nan_is_no_json():
         (lambda: jobs.RunOptions("m", overlap=0.9), "0 to 0.75"),
         (lambda: jobs.RunOptions("m", batch_size=-1), "batch size"),
         (lambda: jobs.EmbedJob(SCENE, RUN, "o", -1), "--components -1"),
+        (lambda: jobs.ExploreJob(SCENE, RUN, "o", (0.0, math.inf)), "0,inf is endless"),
+        (lambda: jobs.ExploreJob(SCENE, RUN, "o", (0.0, 0.0), head="0"), "--head 0"),
+        (lambda: jobs.ExploreJob(SCENE, RUN, "o", (0.0, 0.0), head="all"), "mean, max, or a number"),
         (lambda: jobs.SimulateJob("o", 3), "--size 3"),
     ],
 )

@@ -57,8 +57,9 @@ def test_logits_and_probabilities_agree_with_torch(model: Path, batch: int) -> N
 
 def test_outputs_have_their_shapes(model: Path, pretrained: Path) -> None:
     outputs = {item.name: item.shape[1:] for item in onnx_outputs(model)}
-    assert outputs == {"attention": [2, 3, 16], "tokens": [16, 48], "logits": [3, 32, 32]}
-    assert [item.name for item in onnx_outputs(pretrained)] == ["attention", "tokens"]
+    pairs = [2, 2, 3, 19, 16]  # the class token and two registers besides the patches
+    assert outputs == {"attention": [2, 3, 16], "tokens": [16, 48], "queries_keys": pairs, "logits": [3, 32, 32]}
+    assert [item.name for item in onnx_outputs(pretrained)] == ["attention", "tokens", "queries_keys"]
 
 
 def onnx_outputs(path: Path) -> list:

@@ -17,6 +17,7 @@ from sardino_core.models.devices import gpu_is_likely
 from sardino_core.models.export_file import export_path
 from sardino_core.models.model_file import load_weights, read_spec, save_model
 from sardino_core.models.network import build
+from sardino_core.models.outputs import attention_maps, attention_of
 from sardino_core.models.predictor import Predictor, load_predictor
 from sardino_core.models.predictor_onnx import OnnxPredictor, ProviderUnusable
 from sardino_core.models.predictor_torch import TorchPredictor, choose_device
@@ -56,6 +57,32 @@ def test_attention_maps_have_mean_one(predictor: Predictor) -> None:
         assert found.shape == (2, 3, 4, 4) and found.dtype == np.float32
         assert found.min() >= 0
         np.testing.assert_allclose(found.mean(axis=(2, 3)), 1, atol=1e-5)
+
+
+def test_queries_and_keys_give_the_attention_of_every_token(predictor: Predictor, model: Path) -> None:
+    """As timm's own attention computes it: softmax(q k / sqrt(d)) of every layer, row by row."""
+    windows, own = noise(predictor.spec), []
+    network = build(predictor.spec, load_weights(model)).eval()
+    for block in network.backbone.blocks:
+        block.attn.fused_attn = False
+        block.attn.attn_drop.register_forward_pre_hook(lambda _, shares: own.append(shares[0].numpy()))
+    with torch.inference_mode():
+        network(torch.from_numpy(windows))
+    found = predictor.queries_keys(windows)
+    assert found.dtype == np.float32 and len(own) == predictor.spec.backbone.depth
+    for layer, expected in enumerate(own):  # (B, heads, T, T)
+        assert expected.max() > 0.3, "attention must not be uniform, or this test shows nothing"
+        for token in range(expected.shape[-1]):
+            row = attention_of(found[1, layer], token)
+            np.testing.assert_allclose(row, expected[1, :, token], atol=1e-4, rtol=0)
+            np.testing.assert_allclose(row.sum(axis=-1), 1, atol=1e-5)
+
+
+def test_the_class_tokens_attention_is_the_one_that_is_mapped(predictor: Predictor) -> None:
+    windows = noise(predictor.spec)
+    rows = np.stack([attention_of(pairs, 0) for pairs in predictor.queries_keys(windows)[:, -1]])
+    maps = attention_maps(rows[..., -16:], 4)
+    np.testing.assert_allclose(maps, predictor.attention(windows, -1), atol=1e-4, rtol=0)
 
 
 def test_tokens_lie_on_the_patch_grid(predictor: Predictor) -> None:
