@@ -154,7 +154,9 @@ def _add_composite(commands) -> None:  # type: ignore[no-untyped-def]
     parser = commands.add_parser("composite", help="many dates to the mean of their power, per orbit and season")
     parser.add_argument("inputs", nargs="+", metavar="INPUT", help="Sentinel-1 rasters of many dates; a folder is one")
     parser.add_argument("--output", required=True, metavar="TIF", help="GeoTIFF to write, in dB")
-    parser.add_argument("--by", choices=["all", "season", "month"], default="all", help="one mean per ...; default: all")
+    parser.add_argument(
+        "--by", choices=["all", "season", "month"], default="all", help="one mean per ...; default: all"
+    )
     parser.add_argument("--orbit", metavar="O", help="only this: a relative orbit such as 137, ascending or descending")
     parser.add_argument("--filter", choices=["none", "quegan"], default="none", help="multitemporal speckle filter of "
                         "Quegan and Yu (2001): all dates of an orbit smooth each of its means")  # fmt: skip

@@ -163,8 +163,8 @@ def _composite(arguments: Namespace, voice: Voice) -> None:
         arguments.format,
     )
     result = run_job(job, voice)
-    counts = [f"{name} of {count} date{'s'[: count != 1]}" for name, count in result.values["dates"].items()]
-    voice.result(result, [*result.outputs.values(), "  " + ", ".join(counts)])
+    counts = [f"  {name}: {count} date{'s'[: count != 1]}" for name, count in result.values["dates"].items()]
+    voice.result(result, [*result.outputs.values(), *counts])
 
 
 def _change(arguments: Namespace, voice: Voice) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -20,6 +21,7 @@ from sardino_core.contract.jobs import CompositeJob
 from sardino_core.contract.listener import Listener
 from sardino_core.contract.messages import Result
 from sardino_core.contract.model_spec import BandSpec
+from sardino_core.contract.serial import to_dict
 from sardino_core.pipeline import GDAL_CACHE_MB, read_ahead
 from sardino_core.raster.grid import Bounds, PixelWindow, RasterGrid
 from sardino_core.raster.reading.inputs import expand_inputs
@@ -111,7 +113,9 @@ class _Plan:
     def _strip(self, means: Sequence[Float], counts: Sequence[Float], inner: slice) -> _Strip:
         quality = [np.empty((0, 0, 0), np.float32)]
         if self.job.quality is not None:
-            quality = [part[:, inner] for mean, count in zip(means, counts, strict=True) for part in (count, looks(mean))]
+            quality = [
+                part[:, inner] for mean, count in zip(means, counts, strict=True) for part in (count, looks(mean))
+            ]
         return _Strip(to_db(np.concatenate([mean[:, inner] for mean in means])), np.concatenate(quality))
 
     def _powers(self, readers: Mapping[Pass, PowerOnGrid]) -> Generator[Float]:
@@ -159,7 +163,9 @@ def _tell(orbits: Sequence[Sequence[Group]], readers: Mapping[Pass, PowerOnGrid]
     if unknown:
         listener.log("warning", f"{unknown} of {len(readers)} dates tell no orbit: they are averaged as one group.")
     if len(orbits) > 1:
-        listener.log("warning", f"The dates are of {len(orbits)} orbits, each with bands of its own; --orbit takes one.")
+        listener.log(
+            "warning", f"The dates are of {len(orbits)} orbits, each with bands of its own; --orbit takes one."
+        )
     resampled = _resampled(readers)
     if resampled:
         listener.log("info", f"{resampled} of {len(readers)} dates lie on other pixels: resampled (bilinear, in power)")
@@ -181,7 +187,7 @@ def _layouts(
         "SARDINO_COUNTS": json.dumps({group.label: len(group.passes) for group in groups}),
         "SARDINO_FILTER": job.filter,
         "SARDINO_RESAMPLED": f"{_resampled(readers)} of {len(readers)} dates, bilinear, in linear power",
-        "SARDINO_INPUTS": json.dumps([Path(name).name for name in job.inputs]),
+        "SARDINO_PARAMETERS": json.dumps(_settings(job)),
     }
     names = [group.band(name) for group in groups for name in _BANDS]
     in_db = {"SARDINO_UNITS": "dB", "SARDINO_MEANING": "mean of linear power over dates, in dB"}
@@ -192,6 +198,15 @@ def _layouts(
         names = [group.band(title) for group in groups for title in titles]
         layouts[job.quality] = RasterLayout("float32", names, np.nan, {**tags, **meaning})
     return layouts
+
+
+def _settings(job: CompositeJob) -> dict[str, Any]:
+    """Everything that was asked for but where to write; files by name alone."""
+    settings = to_dict(job)
+    for key in ("output", "quality"):
+        del settings[key]
+    grid = Path(job.grid).name if job.grid else None
+    return {**settings, "inputs": [Path(name).name for name in job.inputs], "grid": grid}
 
 
 def _refuse_collisions(job: CompositeJob) -> None:

@@ -87,7 +87,9 @@ class PowerOnGrid:
         """The window of the scene around a part of the grid; None where they do not meet."""
         own = self._scene.grid
         try:
-            found = own.window_of(target.bounds_in(own.crs, near=own.bounds) if own.crs != target.crs else target.bounds)
+            found = own.window_of(
+                target.bounds_in(own.crs, near=own.bounds) if own.crs != target.crs else target.bounds
+            )
         except AreaOutside:
             return None
         margin = _MARGIN_PX * max(1, round((self._grid.spacing_m or 1.0) / (own.spacing_m or 1.0)))

@@ -122,7 +122,9 @@ def by_orbit(passes: Sequence[Pass]) -> dict[str, list[Pass]]:
     groups: dict[str, list[Pass]] = {}
     for found in passes:
         groups.setdefault(found.orbit.key, []).append(found)
-    best = {key: max((found.orbit for found in group), key=lambda orbit: orbit.direction) for key, group in groups.items()}
+    best = {
+        key: max((found.orbit for found in group), key=lambda orbit: orbit.direction) for key, group in groups.items()
+    }
     return {best[key].label: groups[key] for key in sorted(groups)}
 
 
