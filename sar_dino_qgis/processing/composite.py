@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qgis.core import (
+    QgsCoordinateReferenceSystem,
     QgsProcessingContext,
     QgsProcessingFeedback,
     QgsProcessingParameterDefinition,
@@ -26,7 +27,7 @@ class Composite(DatesAlgorithm):
     TAGS = ("mean", "multitemporal", "season", "speckle", "Quegan", "stack", "time series")
     HELP = (
         "Makes one raster in dB of many dates: the mean of their linear power, orbit by orbit, over all dates or by "
-        " season or month. Speckle averages out. Dates on other pixels are resampled in power. The result goes "
+        "season or month. Speckle averages out. Dates on other pixels are resampled in power. The result goes "
         "into `Segment land cover`, where the model knows composites; see its card."
     )
     PAGE = "composite"
@@ -38,7 +39,7 @@ class Composite(DatesAlgorithm):
         return [
             rasters("INPUT", tr("Sentinel-1 rasters of many dates"), tr(
                 "Files with VV and VH, one for each date, or files of each polarisation; tiles of one pass are joined. "
-                " Calibrated and terrain-corrected, in dB, power or amplitude.")),
+                "Calibrated and terrain-corrected, in dB, power or amplitude.")),
             declare.choice(
                 "BY", tr("One mean for"), ["all", "season", "month"], "all",
                 tr("all: all dates; season: names bands such as VV@summer, which models of four seasons read, winter "
@@ -56,8 +57,8 @@ class Composite(DatesAlgorithm):
                                          "each orbit that the dates tell.")),
                 declare.helped(
                     QgsProcessingParameterRasterLayer("GRID", tr("On the pixels of"), optional=True),
-                    tr("A raster whose pixels and extent the composite takes. Empty: those of the earliest date, extended "
-                       "to all dates."),
+                    tr("A raster whose pixels and extent the composite takes. Empty: those of the earliest date, "
+                       "extended to all."),
                 ),
                 *declare.reading(),
             ]),
@@ -71,9 +72,13 @@ class Composite(DatesAlgorithm):
         ]  # fmt: skip
 
     def read_layers(self, parameters: Parameters, context: QgsProcessingContext) -> None:
-        super().read_layers(parameters, context)
         grid = self.parameterAsRasterLayer(parameters, "GRID", context)
         self._grid = file_of(grid) if grid is not None else None
+        super().read_layers(parameters, context)
+
+    def crs_of_extent(self, parameters: Parameters, context: QgsProcessingContext) -> QgsCoordinateReferenceSystem:
+        grid = self.parameterAsRasterLayer(parameters, "GRID", context)
+        return grid.crs() if grid is not None else super().crs_of_extent(parameters, context)
 
     def job(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback

@@ -9,6 +9,7 @@ from typing import Any
 
 from qgis.core import (
     NULL,
+    QgsCoordinateReferenceSystem,
     QgsProcessing,
     QgsProcessingContext,
     QgsProcessingFeedback,
@@ -91,14 +92,18 @@ class DatesAlgorithm(SardinoAlgorithm):
         paths = [path for name in self.LAYERS for path in self.paths(name)]
         return f"{Path(paths[0]).stem} to {Path(paths[-1]).stem}" if len(paths) > 1 else Path(paths[0]).stem
 
-    def _area(self, parameters: Parameters, context: QgsProcessingContext) -> Extent | None:
-        """EXTENT in the CRS of the rasters. Raises AreaOutside, or SettingInvalid where they have several."""
-        if parameters.get("EXTENT") in (None, "", NULL):
-            return None
+    def crs_of_extent(self, parameters: Parameters, context: QgsProcessingContext) -> QgsCoordinateReferenceSystem:
+        """The CRS that all rasters share. Raises SettingInvalid where they have several."""
         known = [raster.crs for rasters in self._rasters.values() for raster in rasters]
         if any(crs != known[0] for crs in known):
             raise SettingInvalid("The rasters have different CRSs, so an extent is not clear.", "Clear the extent.")
-        area = self.parameterAsExtent(parameters, "EXTENT", context, known[0])
+        return known[0]
+
+    def _area(self, parameters: Parameters, context: QgsProcessingContext) -> Extent | None:
+        """EXTENT as the core takes it; None where none was given. Raises AreaOutside for one that is nothing."""
+        if parameters.get("EXTENT") in (None, "", NULL):
+            return None
+        area = self.parameterAsExtent(parameters, "EXTENT", context, self.crs_of_extent(parameters, context))
         if area.isNull():
             raise AreaOutside("The extent is empty, or not known in the rasters' CRS.", "Choose one, or clear it.")
         return area.xMinimum(), area.yMinimum(), area.xMaximum(), area.yMaximum()
