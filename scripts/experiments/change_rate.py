@@ -62,15 +62,15 @@ class Place:
         autumn = self.scene(NEW, "fall")
         few = references[:REFERENCES]
         self.p_values = {
-            "unchanged": self.compare(few, unchanged, "unchanged"),
-            "unchanged, six references": self.compare(references, unchanged, "more"),
+            "unchanged take": self.compare(few, unchanged, "unchanged"),
+            "unchanged take, six references": self.compare(references, unchanged, "more"),
             "other season": self.compare(few, autumn, "season"),
             "pasted": self.compare(few, self.changed, "pasted"),
         }
         levels = [backscatter(path) for path in few]
         self.by_backscatter = {
             name: backscatter_p(levels, backscatter(path))
-            for name, path in (("unchanged", unchanged), ("other season", autumn), ("pasted", self.changed))
+            for name, path in (("unchanged take", unchanged), ("other season", autumn), ("pasted", self.changed))
         }
         self.before, self.after = covers(labels(unchanged)), covers(self.pasted_labels())
 
@@ -158,9 +158,9 @@ def page(places: Sequence[Place], model: str) -> str:
             "",
             "| new date | by | " + " | ".join(f"stated {rate:g}" for rate in RATES) + " |",
             "|---|---|" + "---|" * len(RATES),
-            *(rate_row(f"{name} take", "tokens", [place.p_values[name] for place in places])
-              for name in ("unchanged", "unchanged, six references")),
-            rate_row("unchanged take", "backscatter", [place.by_backscatter["unchanged"] for place in places]),
+            *(rate_row(name, "tokens", [place.p_values[name] for place in places])
+              for name in ("unchanged take", "unchanged take, six references")),
+            rate_row("unchanged take", "backscatter", [place.by_backscatter["unchanged take"] for place in places]),
             rate_row("other season", "tokens", [place.p_values["other season"] for place in places]),
             rate_row("other season", "backscatter", [place.by_backscatter["other season"] for place in places]),
             "",
@@ -194,7 +194,7 @@ def rate_row(title: str, by: str, found: Sequence[Map]) -> str:
 
 def cover_rows(places: Sequence[Place]) -> list[str]:
     """False alarms of every cover."""
-    p_values = np.stack([place.p_values["unchanged"] for place in places])
+    p_values = np.stack([place.p_values["unchanged take"] for place in places])
     cover = np.stack([place.before for place in places])
     rows = []
     for value, name in (*COVERS.items(), (30, "low vegetation"), (0, "several covers")):
