@@ -23,6 +23,8 @@ _EXAMPLES = """\
   sardino mergeclasses landcover.tif --classes "10,20=1:woodland:#1b7837" 254=0 --output merged.tif
   sardino samplepoints landcover.tif --size 500 --output points.geojson
   sardino accuracy landcover.tif --reference points.geojson --output accuracy.html
+  sardino composite dates/*.tif --by season --output seasons.tif
+  sardino change --before may.tif june.tif july.tif --after august.tif --model starter --output change.tif
   sardino accuracy landcover.tif --reference worldcover.tif --mapping 40=30,90=30 --output agreement.html
 """
 
@@ -167,6 +169,44 @@ def _add_mergeclasses(commands) -> None:  # type: ignore[no-untyped-def]
     _common(parser)
 
 
+def _add_composite(commands) -> None:  # type: ignore[no-untyped-def]
+    parser = commands.add_parser("composite", help="many dates to the mean of their power, per orbit and season")
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="Sentinel-1 rasters of many dates; a folder is one")
+    parser.add_argument("--output", required=True, metavar="TIF", help="GeoTIFF to write, in dB")
+    parser.add_argument(
+        "--by", choices=["all", "season", "month"], default="all", help="one mean per ...; default: all"
+    )
+    parser.add_argument("--orbit", metavar="O", help="only this: a relative orbit such as 137, ascending or descending")
+    parser.add_argument("--filter", choices=["none", "quegan"], default="none", help="multitemporal speckle filter of "
+                        "Quegan and Yu (2001): all dates of an orbit smooth each of its means")  # fmt: skip
+    parser.add_argument("--quality", metavar="TIF", help="also write dates and looks (ENL) at every pixel")
+    parser.add_argument("--grid", metavar="RASTER", help="on the pixels of this raster; default: the earliest date's")
+    _dates_and_reading(parser, "of the inputs")
+    parser.add_argument("--format", choices=["gtiff", "cog"], default="gtiff")
+    _common(parser)
+
+
+def _add_change(commands) -> None:  # type: ignore[no-untyped-def]
+    parser = commands.add_parser("change", help="where one date differs from reference dates, at a false-alarm rate")
+    parser.add_argument("--before", nargs="+", required=True, metavar="INPUT", help="three dates or more, unchanged")
+    parser.add_argument("--after", nargs="+", required=True, metavar="INPUT", help="one date of the same orbit")
+    parser.add_argument("--model", required=True, metavar="M", help="a model file, or `starter`")
+    parser.add_argument("--output", required=True, metavar="TIF", help="GeoTIFF: distance, p-value, change (1 or 0)")
+    parser.add_argument("--false-alarm", type=float, default=0.01, metavar="P", help="share of unchanged patches that "
+                        "are marked nevertheless; default: 0.01")  # fmt: skip
+    _dates_and_reading(parser, "of --before, then of --after")
+    _running(parser, CONTEXT_OVERLAP)
+    _common(parser)
+
+
+def _dates_and_reading(parser: ArgumentParser, whose: str) -> None:
+    reading = parser.add_argument_group("how the inputs are read")
+    reading.add_argument("--dates", nargs="+", default=(), metavar="DATE", help=f"{whose}, in their order, such as "
+                         "2024-06-30; default: from tags and names")  # fmt: skip
+    add_bands_and_units(reading)
+    reading.add_argument("--extent", type=_extent, metavar="XMIN,YMIN,XMAX,YMAX", help="in the rasters' CRS")
+
+
 def _add_check(commands) -> None:  # type: ignore[no-untyped-def]
     _common(commands.add_parser("check", help="Python, packages, devices, memory: what works, and the fix"))
 
@@ -194,6 +234,11 @@ def _raster_job(parser: ArgumentParser, overlap: float, *, report: bool = False)
     scene.add_argument("--extent", type=_extent, metavar="XMIN,YMIN,XMAX,YMAX", help="in the raster's CRS")
     scene.add_argument("--cutline", metavar="POLYGONS", help="only inside these polygons")
     scene.add_argument("--mask", metavar="RASTER_OR_POLYGONS", help="not where this covers (non-zero, or inside)")
+    _running(parser, overlap)
+    _common(parser)
+
+
+def _running(parser: ArgumentParser, overlap: float) -> None:
     run = parser.add_argument_group("how the model is run")
     run.add_argument("--overlap", type=float, default=overlap, help="of windows, 0 to 0.75; default: %(default)s")
     run.add_argument("--batch-size", type=_batch_size, default=0, metavar="N", help="windows at once; default: auto")
@@ -202,7 +247,6 @@ def _raster_job(parser: ArgumentParser, overlap: float, *, report: bool = False)
     run.add_argument("--precision", choices=["auto", "fp32", "bf16"], default="auto")
     run.add_argument("--format", choices=["gtiff", "cog"], default="gtiff")
     run.add_argument("--overviews", action="store_true", help="add overviews for quick display")
-    _common(parser)
 
 
 def _common(parser: ArgumentParser) -> None:
@@ -257,6 +301,8 @@ _COMMANDS: dict[str, Callable[[Any], None]] = {
     "samplepoints": _add_samplepoints,
     "accuracy": _add_accuracy,
     "mergeclasses": _add_mergeclasses,
+    "composite": _add_composite,
+    "change": _add_change,
     **{name: partial(_add_training, name) for name in training_arguments.COMMANDS},
     "check": _add_check,
     "worker": _add_worker,

@@ -20,6 +20,8 @@ from sardino_core.contract.findings import Finding
 from sardino_core.contract.jobs import (
     AccuracyJob,
     AttentionJob,
+    ChangeJob,
+    CompositeJob,
     EmbedJob,
     EvaluateJob,
     ExploreJob,
@@ -160,6 +162,42 @@ def _mergeclasses(arguments: Namespace, voice: Voice) -> None:
     voice.result(result, _class_lines(result))
 
 
+def _composite(arguments: Namespace, voice: Voice) -> None:
+    job = CompositeJob(
+        tuple(arguments.inputs),
+        arguments.output,
+        arguments.by,
+        arguments.orbit,
+        arguments.filter,
+        arguments.quality,
+        tuple(arguments.dates),
+        arguments.grid,
+        arguments.extent,
+        arguments.bands,
+        arguments.units,
+        arguments.format,
+    )
+    result = run_job(job, voice)
+    counts = [f"  {name}: {count} date{'s'[: count != 1]}" for name, count in result.values["dates"].items()]
+    voice.result(result, [*result.outputs.values(), *counts])
+
+
+def _change(arguments: Namespace, voice: Voice) -> None:
+    job = ChangeJob(
+        tuple(arguments.before),
+        tuple(arguments.after),
+        _run(arguments),
+        arguments.output,
+        arguments.false_alarm,
+        tuple(arguments.dates),
+        arguments.extent,
+        arguments.bands,
+        arguments.units,
+    )
+    result = run_job(job, voice)
+    voice.result(result, [*result.outputs.values(), f"  {result.values['summary']}"])
+
+
 def _pretrain(arguments: Namespace, voice: Voice) -> None:
     job = PretrainJob(
         arguments.out,
@@ -295,6 +333,8 @@ _COMMANDS: dict[str, Callable[[Namespace, Voice], None]] = {
     "samplepoints": _samplepoints,
     "accuracy": _accuracy,
     "mergeclasses": _mergeclasses,
+    "composite": _composite,
+    "change": _change,
     "pretrain": _pretrain,
     "finetune": _finetune,
     "evaluate": _evaluate,

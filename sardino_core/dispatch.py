@@ -12,6 +12,8 @@ from sardino_core.contract.errors import SettingInvalid
 from sardino_core.contract.jobs import (
     AccuracyJob,
     AttentionJob,
+    ChangeJob,
+    CompositeJob,
     EmbedJob,
     EvaluateJob,
     ExploreJob,
@@ -167,6 +169,18 @@ def _mergeclasses(job: MergeClassesJob, listener: Listener) -> Result:
     return mergeclasses(job, listener)
 
 
+def _composite(job: CompositeJob, listener: Listener) -> Result:
+    from sardino_core.composite import composite
+
+    return composite(job, listener)
+
+
+def _change(job: ChangeJob, listener: Listener) -> Result:
+    from sardino_core.change import change
+
+    return change(job, listener)
+
+
 _RUN: dict[type, Callable[[Any, Listener], Result]] = {
     SegmentJob: _segment,
     AttentionJob: _attention,
@@ -181,4 +195,6 @@ _RUN: dict[type, Callable[[Any, Listener], Result]] = {
     SamplePointsJob: _samplepoints,
     AccuracyJob: _accuracy,
     MergeClassesJob: _mergeclasses,
+    CompositeJob: _composite,
+    ChangeJob: _change,
 }

@@ -170,11 +170,8 @@ def open_session(
         bounded_cache(),
         open_scene(scene_options, spec.inputs.bands, model_name=spec.name) as scene,
     ):
-        spacing_m = scene.grid.spacing_m
-        cell_px = cell_size(spacing_m, spec.inputs.spacing_m, spec.backbone.patch)
-        plan = plan_tiles(scene.grid, spec.tokens_per_side, cell_px, run.overlap)
-        batch = run.batch_size or predictor.suggest_batch()
-        session = Session(predictor, weights_hash(resolve_model(run.model)), scene, plan, batch, listener)
+        session = session_on(scene, predictor, weights_hash(resolve_model(run.model)), run, listener)
+        plan, spacing_m, cell_px = session.plan, scene.grid.spacing_m, session.plan.cell_px
         for note in scene.notes:
             listener.log("info", note)
         for warning in scene.warnings:
@@ -191,6 +188,14 @@ def open_session(
         if spec.limits:
             listener.log("info", f"About the model {spec.name}: {spec.limits}")
         yield session
+
+
+def session_on(scene: Scene, predictor: Predictor, model_sha256: str, run: RunOptions, listener: Listener) -> Session:
+    """The windows that a model makes of an opened scene."""
+    spec = predictor.spec
+    cell_px = cell_size(scene.grid.spacing_m, spec.inputs.spacing_m, spec.backbone.patch)
+    plan = plan_tiles(scene.grid, spec.tokens_per_side, cell_px, run.overlap)
+    return Session(predictor, model_sha256, scene, plan, run.batch_size or predictor.suggest_batch(), listener)
 
 
 def read_ahead(items: Iterable[T], depth: int) -> Generator[T]:

@@ -16,12 +16,14 @@ from qgis.core import (
     QgsGradientColorRamp,
     QgsMapLayer,
     QgsMultiBandColorRenderer,
+    QgsPalettedRasterRenderer,
     QgsRasterLayer,
     QgsRasterRenderer,
     QgsRasterShader,
     QgsSingleBandPseudoColorRenderer,
     QgsStyle,
 )
+from qgis.PyQt.QtGui import QColor
 
 _SAMPLED_SIDE = 400  # pixels per side that the range of values is taken from
 _TAILS = 0.02  # share of the pixels beyond each end of the range
@@ -39,7 +41,9 @@ _RAMPS = {
 
 
 def write_style(path: str, kind: str) -> None:
-    """Write the style of a raster; `kind` is classes, confidence, attention, similarity or embeddings."""
+    """Write the style of a raster; `kind` is classes, confidence, attention, similarity, embeddings, composite,
+    change or quality.
+    """
     if kind == "classes":
         return
     options = QgsRasterLayer.LayerOptions(False)  # no default style: that would cost statistics, and leave a file
@@ -54,7 +58,11 @@ def _renderer(layer: QgsRasterLayer, kind: str) -> QgsRasterRenderer:
     if kind == "confidence":
         return _ramp(layer, "Viridis", 0.0, 1.0)
     if kind == "embeddings" and layer.bandCount() >= 3:
-        return _colours(layer)
+        return _colours(layer, (1, 2, 3))
+    if kind == "composite":
+        return _colours(layer, (1, 2, 1))  # VV, VH, VV
+    if kind == "change":
+        return _marks(layer)
     return _ramp(layer, "Magma" if kind == "attention" else "Viridis", *_range(layer, 1))
 
 
@@ -79,16 +87,24 @@ def _ramp(layer: QgsRasterLayer, name: str, low: float, high: float) -> QgsSingl
     return renderer
 
 
-def _colours(layer: QgsRasterLayer) -> QgsMultiBandColorRenderer:
-    """The first three bands as red, green and blue, each stretched to its own range."""
+def _marks(layer: QgsRasterLayer) -> QgsPalettedRasterRenderer:
+    """Band 3: where the change is."""
+    entries = ((0, "#d9d9d9", "no change"), (1, "#d7301f", "change"))
+    classes = [QgsPalettedRasterRenderer.Class(value, QColor(colour), label) for value, colour, label in entries]
+    return QgsPalettedRasterRenderer(layer.dataProvider(), 3, classes)
+
+
+def _colours(layer: QgsRasterLayer, bands: tuple[int, int, int]) -> QgsMultiBandColorRenderer:
+    """Three bands as red, green and blue, each stretched to its own range."""
     provider = layer.dataProvider()
-    renderer = QgsMultiBandColorRenderer(provider, 1, 2, 3)
+    renderer = QgsMultiBandColorRenderer(provider, *bands)
     setters = (
         renderer.setRedContrastEnhancement,
         renderer.setGreenContrastEnhancement,
         renderer.setBlueContrastEnhancement,
     )
-    for band, setter in enumerate(setters, start=1):
+    for index, setter in enumerate(setters):
+        band = bands[index]
         low, high = _range(layer, band)
         stretch = QgsContrastEnhancement(provider.dataType(band))
         stretch.setMinimumValue(low)

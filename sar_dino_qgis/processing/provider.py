@@ -8,7 +8,9 @@ from qgis.PyQt.QtGui import QIcon
 from sar_dino_qgis.icons import icon, icon_path
 from sar_dino_qgis.processing.accuracy import Accuracy
 from sar_dino_qgis.processing.attention import Attention
+from sar_dino_qgis.processing.change import Change
 from sar_dino_qgis.processing.checkenvironment import CheckEnvironment
+from sar_dino_qgis.processing.composite import Composite
 from sar_dino_qgis.processing.embeddings import Embeddings
 from sar_dino_qgis.processing.finetune import Finetune
 from sar_dino_qgis.processing.mergeclasses import MergeClasses
@@ -24,6 +26,8 @@ ALGORITHMS = (
     Segment,
     Attention,
     Embeddings,
+    Composite,
+    Change,
     Preflight,
     MergeClasses,
     SamplePoints,

@@ -11,7 +11,6 @@ from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsProcessingContext,
     QgsProcessingFeedback,
-    QgsProcessingUtils,
     QgsRasterLayer,
     QgsRectangle,
 )
@@ -21,8 +20,8 @@ from sar_dino_qgis.layers.styles import write_style
 from sar_dino_qgis.processing.areas import geojson_of, geometry_check
 from sar_dino_qgis.processing.base import Parameters, SardinoAlgorithm
 from sar_dino_qgis.processing.checks import check_bands, check_extent, check_spacing, model_of, parse_bands
-from sar_dino_qgis.processing.rasters import Raster, file_of, rasters_of
-from sardino_core.contract.errors import AreaOutside, InputMissing
+from sar_dino_qgis.processing.rasters import Raster, file_of, read_rasters
+from sardino_core.contract.errors import AreaOutside
 from sardino_core.contract.jobs import RunOptions, SceneOptions
 from sardino_core.contract.messages import Result
 from sardino_core.contract.model_spec import ModelSpec
@@ -104,18 +103,7 @@ class RasterAlgorithm(SardinoAlgorithm):
         return dict(self._destinations)
 
     def _read_rasters(self, parameters: Parameters, context: QgsProcessingContext) -> list[Raster]:
-        layers = self.parameterAsLayerList(parameters, "INPUT", context)
-        given = parameters.get("INPUT")
-        missing = [
-            item for item in (given if isinstance(given, (list, tuple)) else [given])
-            if isinstance(item, str) and QgsProcessingUtils.mapLayerFromString(item, context) is None
-        ]  # fmt: skip
-        if missing or not layers:
-            raise InputMissing(
-                f"{missing[0] if missing else 'The input'} cannot be opened as a raster layer.",
-                "Choose Sentinel-1 rasters that are local files.",
-            )
-        return rasters_of(layers)
+        return read_rasters(self, parameters, "INPUT", context)
 
     def _area(
         self, parameters: Parameters, context: QgsProcessingContext, crs: QgsCoordinateReferenceSystem

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsMapLayer,
+    QgsProcessingAlgorithm,
+    QgsProcessingContext,
+    QgsProcessingUtils,
     QgsProviderRegistry,
     QgsRasterLayer,
     QgsRectangle,
@@ -53,6 +57,24 @@ class Raster:
 def rasters_of(layers: Sequence[QgsMapLayer]) -> list[Raster]:
     """The layers as files. Raises SettingInvalid for one that is no file, InputMissing for one that is gone."""
     return [_raster(layer) for layer in layers]
+
+
+def read_rasters(
+    algorithm: QgsProcessingAlgorithm, parameters: Mapping[str, Any], name: str, context: QgsProcessingContext
+) -> list[Raster]:
+    """The layers of a parameter as files. Raises InputMissing for one that cannot be opened, and as rasters_of does."""
+    layers = algorithm.parameterAsLayerList(parameters, name, context)
+    given = parameters.get(name)
+    missing = [
+        item for item in (given if isinstance(given, (list, tuple)) else [given])
+        if isinstance(item, str) and QgsProcessingUtils.mapLayerFromString(item, context) is None
+    ]  # fmt: skip
+    if missing or not layers:
+        raise InputMissing(
+            f"{missing[0] if missing else 'The input'} cannot be opened as a raster layer.",
+            "Choose Sentinel-1 rasters that are local files.",
+        )
+    return rasters_of(layers)
 
 
 def file_of(layer: QgsMapLayer) -> str:

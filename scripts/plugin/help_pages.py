@@ -10,7 +10,17 @@ from pathlib import Path
 from markdown import Markdown
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-PAGES = ("plugin", "explorer", "preparing", "accuracy", "training", "pretraining")
+PAGES = (
+    "plugin",
+    "explorer",
+    "preparing",
+    "composite",
+    "change",
+    "change_rate",
+    "accuracy",
+    "training",
+    "pretraining",
+)
 _PICTURE = re.compile(r"!\[[^\]]*\]\(([^)]+\.png)\)")
 _LINK = re.compile(r'href="(\w+)\.md"')
 _STYLE = """

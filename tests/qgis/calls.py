@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ OUTPUTS = {
     "samplepoints": {"OUTPUT": "points.geojson"},
     "accuracy": {"OUTPUT_HTML": "accuracy.html"},
     "mergeclasses": {"OUTPUT": "merged.tif"},
+    "composite": {"OUTPUT": "composite.tif"},
+    "change": {"OUTPUT": "change.tif"},
     "pretrain": {"OUTPUT": "backbone.safetensors"},
     "finetune": {"OUTPUT": "model.safetensors"},
     "checkenvironment": {"OUTPUT_HTML": "environment.html"},
@@ -33,6 +36,8 @@ def inputs(name: str, scene: str, labels: str) -> dict[str, Any]:
         "samplepoints": {"CLASSIFIED": labels, "SIZE": 40, "MINIMUM": 2},
         "accuracy": {"CLASSIFIED": labels, "REFERENCE": labels},
         "mergeclasses": {"CLASSIFIED": labels, "CLASSES": table},
+        "composite": {"INPUT": [scene], "DATES": "2024-06-18"},
+        "change": {"BEFORE": dated(scene, 3), "AFTER": [scene], "DATES": "2024-06-06 2024-06-18 2024-06-30 2024-07-12"},
         "pretrain": {
             "IMAGES": [scene],
             "CONFIG": "pretrain-tiny",
@@ -48,6 +53,15 @@ def inputs(name: str, scene: str, labels: str) -> dict[str, Any]:
         "checkenvironment": {},
         "hectares": {"MAP": labels},
     }[name]
+
+
+def dated(scene: str, count: int) -> list[str]:
+    """Copies of the scene: dates between which nothing has changed."""
+    copies = [Path(scene).with_name(f"earlier{number}.tif") for number in range(count)]
+    for path in copies:
+        if not path.exists():
+            shutil.copy(scene, path)
+    return [str(path) for path in copies]
 
 
 def outputs(name: str, folder: Path) -> dict[str, str]:

@@ -109,15 +109,17 @@ def test_it_runs_from_the_zip(qgis_process, scene, tmp_path):
 def test_every_algorithm_runs_from_the_zip(qgis_process, has_torch, place, tmp_path, name):
     given = inputs(name, str(place / "scene.tif"), str(place / "labels.tif"))
     wanted = outputs(name, tmp_path)
-    words = [f"{key}={_word(value)}" for key, value in (given | wanted).items()]
+    words = [f"{key}={word}" for key, value in (given | wanted).items() for word in _words(value)]
     said = json.loads(qgis_process("--json", "run", f"sardino:{name}", "--", *words))
     assert {key: said["results"][key] for key in wanted} == wanted
     assert all(Path(path).stat().st_size > 0 for path in wanted.values())
 
 
-def _word(value):
-    """A list of one is that one; a table is one text."""
-    return ",".join(map(str, value)) if isinstance(value, list) else value
+def _words(value):
+    """Each of several files; a table is one text."""
+    if isinstance(value, list) and not all(str(item).endswith(".tif") for item in value):
+        return [",".join(map(str, value))]
+    return value if isinstance(value, list) else [value]
 
 
 def test_a_relative_output_lies_where_it_was_asked_for(qgis_process, scene, tmp_path, monkeypatch):

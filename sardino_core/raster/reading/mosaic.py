@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Protocol
 
 from sardino_core.contract.errors import AreaOutside, DatesMixed, NoValidData, SettingInvalid
 from sardino_core.raster.grid import PixelWindow, RasterGrid
@@ -22,6 +23,18 @@ _POLARISATION = re.compile(rf"(?<![A-Za-z0-9])(?:{'|'.join(SINGLE_POLARISATIONS)
 _SPARSE = 50  # times the inputs' own pixels: a mosaic with more is nearly all empty ...
 _SMALL = 20_000_000  # ... but does no harm up to this many pixels (samples cut from one scene)
 _SAME_PLACE = 0.5  # of the smaller footprint; neighbouring tracks overlap by less
+
+
+class Placed(Protocol):
+    """What geometry needs to know of a file or a scene."""
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+
+    @property
+    def grid(self) -> RasterGrid:
+        """Where its pixels are."""
 
 
 @dataclass(frozen=True)
@@ -68,19 +81,24 @@ def scene_grid(layers: Sequence[Layer], sources: Sequence[Source]) -> RasterGrid
     Raises SettingInvalid when the inputs lie so far apart that the union is nearly all empty.
     """
     used = sorted({file for layer in layers for file in layer.files})
-    first = sources[used[0]].grid
     if len(layers) == 1 and all(len(picks) == 1 for picks in layers[0].picks):
-        return first
-    boxes = [pixel_box(sources[file], first) for file in used]
+        return sources[used[0]].grid
+    return union_grid([sources[file] for file in used])
+
+
+def union_grid(placed: Sequence[Placed]) -> RasterGrid:
+    """The first grid, extended on its own pixels to hold all. Raises SettingInvalid when they lie far apart."""
+    first = placed[0].grid
+    boxes = [pixel_box(item, first) for item in placed]
     row0, col0 = min(box.row for box in boxes), min(box.col for box in boxes)
     row1, col1 = max(box.row + box.height for box in boxes), max(box.col + box.width for box in boxes)
     union = PixelWindow(row0, col0, row1 - row0, col1 - col0)
     if union.height * union.width > max(_SPARSE * sum(box.height * box.width for box in boxes), _SMALL):
-        raise _too_sparse([sources[file] for file in used], boxes, union)
+        raise _too_sparse(placed, boxes, union)
     return first.crop(union)
 
 
-def pixel_box(source: Source, grid: RasterGrid) -> PixelWindow:
+def pixel_box(source: Placed, grid: RasterGrid) -> PixelWindow:
     """Where a file lies on a grid, in its pixels, which may be negative or beyond its size."""
     own = source.grid
     if (own.crs is None) != (grid.crs is None):
@@ -113,7 +131,7 @@ def check_overlap(layers: Sequence[Layer], sources: Sequence[Source], grid: Rast
         if any(len(picks) > 1 for picks in layer.picks):
             continue
         for one, other in combinations(layer.files, 2):
-            if _shared(pixel_box(sources[one], grid), pixel_box(sources[other], grid)) == 0:
+            if shared_part(pixel_box(sources[one], grid), pixel_box(sources[other], grid)) == 0:
                 raise NoValidData(
                     f"{sources[one].name} and {sources[other].name} hold different bands, but do not overlap.",
                     "Give files of one place.",
@@ -142,7 +160,7 @@ def check_dates(picks: Mapping[Channel, Sequence[Pick]], sources: Sequence[Sourc
             continue
         if seen[one, date, season].isdisjoint(seen[other, other_date, other_season]):
             continue
-        if one == other or _shared(pixel_box(sources[one], grid), pixel_box(sources[other], grid)) > _SAME_PLACE:
+        if one == other or shared_part(pixel_box(sources[one], grid), pixel_box(sources[other], grid)) > _SAME_PLACE:
             dates = sorted({(date or season)[:10], (other_date or other_season)[:10]})
             raise DatesMixed(
                 f"The inputs show one place at several dates, such as {' and '.join(dates)}; a map needs one.",
@@ -152,7 +170,7 @@ def check_dates(picks: Mapping[Channel, Sequence[Pick]], sources: Sequence[Sourc
     return warning
 
 
-def _too_sparse(sources: Sequence[Source], boxes: Sequence[PixelWindow], union: PixelWindow) -> SettingInvalid:
+def _too_sparse(sources: Sequence[Placed], boxes: Sequence[PixelWindow], union: PixelWindow) -> SettingInvalid:
     """The error for inputs far apart; names the first and the one furthest from it."""
     from_first = [math.hypot(box.row - boxes[0].row, box.col - boxes[0].col) for box in boxes]
     furthest = max(range(len(boxes)), key=lambda index: from_first[index])
@@ -170,7 +188,7 @@ def _group(path: str) -> str:
     return folder + _POLARISATION.sub("*", stem)
 
 
-def _shared(one: PixelWindow, other: PixelWindow) -> float:
+def shared_part(one: PixelWindow, other: PixelWindow) -> float:
     """The overlap of two boxes as a part of the smaller."""
     rows = min(one.row + one.height, other.row + other.height) - max(one.row, other.row)
     cols = min(one.col + one.width, other.col + other.width) - max(one.col, other.col)

@@ -24,6 +24,7 @@ from sardino_core.raster.reading.band_names import (
     single_date,
     words_of,
 )
+from sardino_core.raster.reading.orbits import relative_orbit
 
 _HYP3 = re.compile(
     r"S1[A-D]_\w\w_\d{8}T\d{6}_[SD][VH][A-Z]_RTC\d+_[A-Z]_"
@@ -62,6 +63,7 @@ class FileFacts:
     season: str = ""
     date: str = ""
     orbit: str = ""
+    relative_orbit: int = 0  # 1 to 175; 0: not known
     warning: str = ""
 
 
@@ -82,6 +84,7 @@ def file_facts(path: str, tags: Mapping[str, str], descriptions: Sequence[str | 
         season=next((SEASON_WORDS[word] for word in words_of(stem) if word in SEASON_WORDS), ""),
         date=_date(path, stem, tags),
         orbit=_orbit(path, stem, tags),
+        relative_orbit=relative_orbit(path, tags),
         warning=_M3LEO_WRAPS if m3leo else "",
     )
 
@@ -132,7 +135,7 @@ def same_date(first: str, second: str) -> bool:
     length = min(len(first), len(second), 10)
     if first[:length] == second[:length]:
         return True
-    if len(first) < 19 or len(second) < 19:
+    if len(first) < 19 or len(second) < 19 or "/" in first + second:
         return False
     return abs(datetime.fromisoformat(first[:19]) - datetime.fromisoformat(second[:19])) <= timedelta(minutes=30)
 
@@ -244,6 +247,11 @@ def _date(path: str, stem: str, tags: Mapping[str, str]) -> str:
 
 
 def _iso(text: str) -> str:
+    """A date as it is told; of a period, such as a composite's, both ends with a slash between."""
+    first, slash, last = text.partition("/")
+    if slash:
+        ends = _iso(first)[:10], _iso(last)[:10]
+        return "/".join(ends) if all(ends) else ""
     match = re.match(r"(20\d\d-\d\d(?:-\d\d)?)(?:[T ](\d\d:\d\d:\d\d))?", text.strip())
     if not match:
         return _compact(text.strip()) if re.match(r"20\d{6}T\d{6}", text.strip()) else ""

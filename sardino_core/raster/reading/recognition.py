@@ -71,6 +71,7 @@ def provenance(known: Recognition, sources: Sequence[Source]) -> dict[str, str]:
     facts = [sources[pick.file].facts for pick in picks]
     dates = sorted({label.date or fact.date for label, fact in zip(labels, facts, strict=True)} - {""})
     orbits = {label.orbit or fact.orbit for label, fact in zip(labels, facts, strict=True)}
+    tracks = {fact.relative_orbit for fact in facts}
     radiometries = {fact.radiometry for fact in facts}
     tags = {
         "SARDINO_UNITS": f"{known.units.units} ({known.units.why})",
@@ -79,10 +80,12 @@ def provenance(known: Recognition, sources: Sequence[Source]) -> dict[str, str]:
         ),
     }
     if dates and all(label.date or fact.date for label, fact in zip(labels, facts, strict=True)):
-        days = sorted({date[:10] for date in dates})
+        days = sorted({day[:10] for date in dates for day in date.split("/")})
         tags["ACQUISITION_DATE"] = dates[0] if len(days) == 1 else f"{days[0]}/{days[-1]}"
     if len(orbits) == 1 and "" not in orbits:
         tags["ORBIT"] = orbits.pop()
+    if len(tracks) == 1 and 0 not in tracks:
+        tags["RELATIVE_ORBIT"] = str(tracks.pop())
     if len(radiometries) == 1 and "" not in radiometries:
         tags["SARDINO_RADIOMETRY"] = radiometries.pop()
     if any(sources[pick.file].simulated for pick in picks):

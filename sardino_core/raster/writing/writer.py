@@ -84,7 +84,10 @@ class RasterWriter:
         if self._row != self.grid.height:
             raise AssertionError(f"{self._row} of {self.grid.height} rows were written")
         self._dataset.close()
-        check_complete(self.path)
+        try:
+            check_complete(self.path)
+        except GDAL_ERRORS as error:  # not even its header was written
+            raise _unwritable(self.path, error) from error
 
     def __enter__(self) -> RasterWriter:
         return self
