@@ -23,8 +23,9 @@ from sardino_core.contract.listener import Listener
 from sardino_core.contract.messages import Result
 from sardino_core.contract.serial import to_dict
 from sardino_core.output_files import OutputFiles, Write
-from sardino_core.pipeline import GDAL_CACHE_MB, Session, session_on
+from sardino_core.pipeline import Session, session_on
 from sardino_core.products import token_embeddings
+from sardino_core.raster.block_cache import bounded_cache
 from sardino_core.raster.temporal.opening import OpenPass, common_tags, open_passes
 from sardino_core.raster.temporal.passes import Pass, find_passes
 from sardino_core.raster.writing.staging import staged
@@ -45,7 +46,7 @@ def change(job: ChangeJob, listener: Listener | None = None) -> Result:
     scene = SceneOptions((*job.before, *job.after))
     with staged() as staging, OutputFiles(staging, scene, job.run, [job.output]) as files:
         passes = _passes(job)
-        with rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_MB), _sessions(job, passes, listener) as sessions:
+        with bounded_cache(), _sessions(job, passes, listener) as sessions:
             grid, null = sessions[0].cell_grid, NullDistribution()
             distances = files.aside(job.output).with_name(".distances.tif")  # goes with its folder
             with RasterWriter(distances, grid, RasterLayout("float32", ["distance"], np.nan)) as first:

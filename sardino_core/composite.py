@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rasterio
 
 import sardino_core
 from sardino_core.contract.errors import NoValidData, SettingInvalid
@@ -22,7 +21,8 @@ from sardino_core.contract.listener import Listener
 from sardino_core.contract.messages import Result
 from sardino_core.contract.model_spec import BandSpec
 from sardino_core.contract.serial import to_dict
-from sardino_core.pipeline import GDAL_CACHE_MB, read_ahead
+from sardino_core.pipeline import read_ahead
+from sardino_core.raster.block_cache import bounded_cache
 from sardino_core.raster.grid import Bounds, PixelWindow, RasterGrid
 from sardino_core.raster.reading.inputs import expand_inputs
 from sardino_core.raster.reading.mosaic import union_grid
@@ -43,7 +43,7 @@ _AHEAD = 2  # dates' strips that are read while one is added
 def composite(job: CompositeJob, listener: Listener | None = None) -> Result:
     """Write the means and, where asked for, how many dates and looks each pixel has. Raises SardinoError."""
     listener = listener or Listener()
-    with staged() as staging, rasterio.Env(GDAL_CACHEMAX=GDAL_CACHE_MB):
+    with staged() as staging, bounded_cache():
         _refuse_collisions(job)
         asides = {path: staging.path(path) for path in (job.output, job.quality) if path is not None}
         passes = of_one_orbit(find_passes(job.inputs, job.dates, job.bands), job.orbit)
