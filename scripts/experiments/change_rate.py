@@ -105,7 +105,8 @@ class Place:
         output = self.work / f"{self.seed}_change_{name}.tif"
         run = RunOptions(self.model, CONTEXT_OVERLAP)
         days = tuple(f"2024-{month:02d}-01" for month in range(1, len(before) + 2))
-        change(ChangeJob(tuple(map(str, before)), (str(after),), run, str(output), dates=days))
+        if not output.exists():  # as with scenes: what the work folder holds is not made again
+            change(ChangeJob(tuple(map(str, before)), (str(after),), run, str(output), dates=days))
         with rasterio.open(output) as dataset:
             return np.asarray(dataset.read(2), np.float64)
 

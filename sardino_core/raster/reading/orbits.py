@@ -1,7 +1,7 @@
 """The relative orbit (track, 1 to 175) that a file's tags or name tell: the same one sees a place from the same angle.
 
-Sources: OPERA RTC-S1 product specification (burst id T137-...); ESA's Sentinel-1 product names hold the absolute orbit,
-which repeats after 175 with an offset per satellite.
+Sources: OPERA RTC-S1 product specification (burst id T137-...); ESA's names of GRD and NRB products hold the
+absolute orbit, which repeats after 175 with an offset per satellite.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from collections.abc import Mapping
 _ORBITS = 175  # per repeat cycle of twelve days
 _OFFSETS = {"A": 73, "B": 27, "C": 172}  # relative = (absolute - offset) mod 175 + 1
 _OPERA = re.compile(r"OPERA_L2_RTC-S1_T(\d{3})-\d+-IW\d", re.IGNORECASE)
-_ESA = re.compile(r"S1([ABC])_(?:IW|EW|S\d)_\w{4}_\d\w{3}_\d{8}T\d{6}_\d{8}T\d{6}_(\d{6})_", re.IGNORECASE)
+_ESA = re.compile(
+    r"S1([ABC])[_-](?:IW|EW|S\d)[_-](?:[A-Z0-9_]+?[_-])?\d{8}T\d{6}[_-](?:\d{8}T\d{6}[_-])?(\d{6})[_-]", re.IGNORECASE
+)
 _TAG = re.compile(r"rel(ative)?orbit(number)?(start)?$")
 
 
