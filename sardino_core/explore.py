@@ -40,7 +40,7 @@ def explore(job: ExploreJob, listener: Listener | None = None) -> Result:
         _require_head(job.head, backbone)
         if job.mode == "similarity":
             grid, values = exploration.grid, similarity(exploration.tokens(cell, listener), cell)
-            told = f"similarity to the place, {np.nanmin(values):.2f} to {np.nanmax(values):.2f}"
+            told = f"similarity to the place, {np.nanmin(values):.3f} to {np.nanmax(values):.3f}"
         else:
             window = exploration.window_around(cell, listener)
             shares = attention_of(window.queries_keys[layer], _token(job, exploration, window, cell))
