@@ -32,7 +32,8 @@ class Controls(QWidget):
         self.layer, self.second = QgsMapLayerComboBox(self), QgsMapLayerComboBox(self)
         for box in (self.layer, self.second):
             box.setFilters(QgsMapLayerProxyModel.Filter.RasterLayer)
-            box.layerChanged.connect(lambda layer: self.reset.emit())
+            # Signal to signal: a project that closes hands on a layer that is gone, which Python must not touch.
+            box.layerChanged.connect(self.reset)
         self.second.setAllowEmptyLayer(True)
         self.second.setLayer(None)
         self.second.setToolTip(tr("Where VV and VH are files of their own: the other one"))
@@ -48,7 +49,7 @@ class Controls(QWidget):
         self.head.setSpecialValueText(tr("all, mean"))
         for spin in (self.depth, self.head):
             spin.setKeyboardTracking(False)
-            spin.valueChanged.connect(lambda value: self.asked.emit())
+            spin.valueChanged.connect(self.asked)
         self.opacity = QgsOpacityWidget(self)
         self.opacity.setOpacity(_OPACITY)
         self._lay_out()
@@ -96,8 +97,8 @@ class Controls(QWidget):
         inner.addRow(tr("Bands"), self.bands)
         reading.setCollapsed(True)
         form.addRow(reading)
-        self.units.currentIndexChanged.connect(lambda index: self.reset.emit())
-        self.bands.editingFinished.connect(self.reset.emit)
+        self.units.currentIndexChanged.connect(self.reset)
+        self.bands.editingFinished.connect(self.reset)
 
     def _take_model(self) -> None:
         """Offer the layers and heads that this model has."""
