@@ -24,7 +24,7 @@ from sardino_core.contract.messages import Result
 from sardino_core.contract.serial import to_dict
 from sardino_core.output_files import OutputFiles, Write
 from sardino_core.pipeline import Session, session_on
-from sardino_core.products import token_embeddings
+from sardino_core.products import token_contrasts
 from sardino_core.raster.block_cache import bounded_cache
 from sardino_core.raster.temporal.opening import OpenPass, common_tags, open_passes
 from sardino_core.raster.temporal.passes import Pass, find_passes
@@ -138,7 +138,7 @@ def _refuse_other_grids(opened: Sequence[OpenPass]) -> None:
 
 def _distances(sessions: Sequence[Session], null: NullDistribution, listener: Listener) -> Iterator[Float]:
     """Rows (1, rows, width) of the new date's distance, NaN where a date has no data; fills the null distribution."""
-    product, height = token_embeddings(sessions[0].predictor, None), sessions[0].cell_grid.height
+    product, height = token_contrasts(sessions[0].predictor), sessions[0].cell_grid.height
     with ExitStack() as stack:
         streams = [stack.enter_context(closing(session.rows(product))) for session in sessions]
         for dates in zip(*streams, strict=True):
@@ -201,7 +201,8 @@ def _tags(job: ChangeJob, sessions: Sequence[Session], passes: Sequence[Pass]) -
         "SARDINO_BEFORE": json.dumps([found.date for found in before]),
         "SARDINO_AFTER": after.date,
         "SARDINO_NULL": _NULL,
-        "SARDINO_MEANING": "cosine distance of tokens (0 to 2); the chance of it without change; 1: change, 0: none",
+        "SARDINO_MEANING": "cosine distance of tokens less their window's mean (0 to 2); chance of it without change; "
+        "1: change, 0: none",
         "SARDINO_PARAMETERS": json.dumps(_settings(job)),
         "SARDINO_RUNTIME": sessions[0].predictor.description,
         **({"SARDINO_ATTRIBUTION": spec.attribution} if spec.attribution else {}),

@@ -101,6 +101,20 @@ def token_embeddings(predictor: Predictor, projection: Projection | None) -> Pro
     return Product(channels, 1, predict)
 
 
+def token_contrasts(predictor: Predictor) -> Product:
+    """Patch tokens less their mean over the window: what sets a patch apart from its surroundings.
+
+    Every token carries its whole window along, and that part differs from date to date all over the window at once.
+    """
+    tokens = token_embeddings(predictor, None)
+
+    def predict(windows: Windows) -> Values:
+        values = tokens.predict(windows)
+        return np.asarray(values - values.mean(axis=(2, 3), keepdims=True), np.float32)
+
+    return Product(tokens.channels, 1, predict)
+
+
 def cells_with_data(valid: NDArray[np.bool_], cell_px: int) -> NDArray[np.bool_]:
     """(n * cell, n * cell) pixel validity to (n, n): a cell counts when any pixel of it does."""
     side = valid.shape[0] // cell_px
