@@ -20,6 +20,7 @@ from sardino_core.contract.findings import Finding
 from sardino_core.contract.jobs import (
     AccuracyJob,
     AttentionJob,
+    ClassifyJob,
     EmbedJob,
     EvaluateJob,
     FinetuneJob,
@@ -102,6 +103,25 @@ def _attention(arguments: Namespace, voice: Voice) -> None:
 def _embed(arguments: Namespace, voice: Voice) -> None:
     job = EmbedJob(_scene(arguments), _run(arguments), arguments.output, arguments.components, arguments.dtype)
     voice.result(run_job(job, voice), [arguments.output])
+
+
+def _classify(arguments: Namespace, voice: Voice) -> None:
+    job = ClassifyJob(
+        _scene(arguments),
+        _run(arguments),
+        arguments.output,
+        training=arguments.training,
+        field_name=arguments.field,
+        features=arguments.features,
+        method=arguments.method,
+        classifier=arguments.classifier,
+        save_classifier=arguments.save_classifier,
+        confidence=arguments.confidence,
+        report=arguments.report,
+        seed=arguments.seed,
+    )
+    result = run_job(job, voice)
+    voice.result(result, [*_class_lines(result), *result.values["summary"]])
 
 
 def _simulate(arguments: Namespace, voice: Voice) -> None:
@@ -262,6 +282,7 @@ _COMMANDS: dict[str, Callable[[Namespace, Voice], None]] = {
     "segment": _segment,
     "attention": _attention,
     "embed": _embed,
+    "classify": _classify,
     "simulate": _simulate,
     "preflight": _preflight,
     "samplepoints": _samplepoints,

@@ -12,6 +12,7 @@ from sardino_core.contract.errors import SettingInvalid
 from sardino_core.contract.jobs import (
     AccuracyJob,
     AttentionJob,
+    ClassifyJob,
     EmbedJob,
     EvaluateJob,
     FinetuneJob,
@@ -53,6 +54,15 @@ def _embed(job: EmbedJob, listener: Listener) -> Result:
     from sardino_core.inference import embed
 
     return embed(job, listener)
+
+
+def _classify(job: ClassifyJob, listener: Listener) -> Result:
+    from sardino_core.environment import require_packages
+
+    require_packages("classify", "explore", ("sklearn", "skops"))
+    from sardino_core.classify import classify
+
+    return classify(job, listener)
 
 
 def _simulate(job: SimulateJob, listener: Listener) -> Result:
@@ -164,6 +174,7 @@ _RUN: dict[type, Callable[[Any, Listener], Result]] = {
     SegmentJob: _segment,
     AttentionJob: _attention,
     EmbedJob: _embed,
+    ClassifyJob: _classify,
     SimulateJob: _simulate,
     PretrainJob: _pretrain,
     FinetuneJob: _finetune,

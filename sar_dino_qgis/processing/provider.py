@@ -9,6 +9,7 @@ from sar_dino_qgis.icons import icon, icon_path
 from sar_dino_qgis.processing.accuracy import Accuracy
 from sar_dino_qgis.processing.attention import Attention
 from sar_dino_qgis.processing.checkenvironment import CheckEnvironment
+from sar_dino_qgis.processing.classify import Classify
 from sar_dino_qgis.processing.embeddings import Embeddings
 from sar_dino_qgis.processing.finetune import Finetune
 from sar_dino_qgis.processing.mergeclasses import MergeClasses
@@ -22,6 +23,7 @@ from sardino_core import __version__
 
 ALGORITHMS = (
     Segment,
+    Classify,
     Attention,
     Embeddings,
     Preflight,

@@ -9,6 +9,7 @@ from sardino_core.contract.jobs import (
     CONTEXT_OVERLAP,
     SEGMENT_OVERLAP,
     AttentionJob,
+    ClassifyJob,
     EmbedJob,
     EvaluateJob,
     FinetuneJob,
@@ -51,7 +52,7 @@ def _entries(part: Any) -> Iterator[Tuple[str, Any]]:
 def _entries_of_options(job: Any, options: Any) -> Iterator[Tuple[str, Any]]:
     entries = dict(_entries(options))
     if isinstance(options, RunOptions):  # the default of this one depends on the command
-        default = CONTEXT_OVERLAP if isinstance(job, (AttentionJob, EmbedJob)) else SEGMENT_OVERLAP
+        default = CONTEXT_OVERLAP if isinstance(job, (AttentionJob, EmbedJob, ClassifyJob)) else SEGMENT_OVERLAP
         entries["overlap"] = options.overlap
         if options.overlap == default:
             del entries["overlap"]
@@ -71,6 +72,8 @@ def _option(name: str, value: Any) -> List[str]:
         return ["--no-" + name[2:]]
     if isinstance(value, dict):
         value = ",".join(f"{key}={number}" for key, number in value.items())
+    if name == "--features":
+        return [name, ",".join(value)]
     if name == "--extent":
         return [f"{name}={','.join(map(repr, value))}"]
     if isinstance(value, tuple):
