@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +28,7 @@ from sardino_core.analysis.classify.estimators import (
     probabilities,
     require_enough,
 )
-from sardino_core.analysis.classify.features import in_order, use_network
+from sardino_core.analysis.classify.features import columns, in_order, use_network
 from sardino_core.analysis.classify.report import METHOD_NAMES, page, summary
 from sardino_core.contract.errors import ModelInvalid, SettingInvalid
 from sardino_core.contract.jobs import ClassifyJob
@@ -64,11 +63,11 @@ def classify(job: ClassifyJob, listener: Listener | None = None) -> Result:
         open_features(job.scene, job.run, features, listener) as stream,
     ):
         if known is None:
-            stream = with_components(stream)
-            classifier = _train(job, stream, Part(listener, 0.0, _TRAINED, quiet=True))
+            classifier = _train(job, stream, Part(listener, 0.0, _TRAINED))
         else:
             classifier = known
-            stream = _as_trained(job, stream, known, listener)
+            _require_fit(job, stream, known, listener)
+        stream = stream.projected(Projection(classifier.mean, classifier.basis, NO_PROJECTION.explained))
         said = classifier.description
         tags = _tags(job, stream, said)
         layout = RasterLayout("uint8", ["land cover"], NODATA, tags, colour_table(said.classes))
@@ -102,14 +101,18 @@ def _train(job: ClassifyJob, stream: FeatureStream, listener: Listener) -> Class
     """From labelled areas to a classifier that knows how well it does on areas held out."""
     listener.progress(0.0, "reading the training areas")
     areas = read_areas(job.training or "", stream.grid, job.field_name)
-    for note in areas.notes:
-        listener.log("warning", note)
+    for level, lines in (("info", areas.notes), ("warning", areas.warnings)):
+        for line in lines:
+            listener.log(level, line)
     classes, method = classes_of(areas.labels, stream.spec.classes), job.method or "forest"
     class_of, group = np.array([index_of(label, classes) for label in areas.labels]), groups(areas)
     drawn = draw_pixels(areas, class_of, stream.grid, job.seed, listener.raise_if_cancelled)
+    names = [item.name for item in classes]
+    require_enough(class_of[drawn.area], group[drawn.area], names, method, areas.kind)  # before the network is run
+    stream = with_components(stream)
     x, valid = stream.at(drawn, Part(listener, 0.0, 0.7, quiet=True))
     x, label, held = x[valid], class_of[drawn.area[valid]], group[drawn.area[valid]]
-    require_enough(label, held, [item.name for item in classes], method, areas.kind)
+    require_enough(label, held, names, method, areas.kind)
 
     def report(fraction: float) -> None:
         listener.raise_if_cancelled()
@@ -119,8 +122,8 @@ def _train(job: ClassifyJob, stream: FeatureStream, listener: Listener) -> Class
     listener.raise_if_cancelled()
     listener.progress(0.95, "training")
     description = _describe(job, stream, areas, classes, class_of, label, checked)
-    projection = stream.projection or NO_PROJECTION
-    return Classifier(description, fitted(method, x, label, job.seed), projection.mean, projection.basis)
+    found = fitted(method, x, label, job.seed)
+    return Classifier(description, found, stream.projection.mean, stream.projection.basis)
 
 
 def _describe(
@@ -153,8 +156,8 @@ def _describe(
     )
 
 
-def _as_trained(job: ClassifyJob, stream: FeatureStream, known: Classifier, listener: Listener) -> FeatureStream:
-    """The stream with the features that a kept classifier takes. Raises ModelInvalid or SettingInvalid."""
+def _require_fit(job: ClassifyJob, stream: FeatureStream, known: Classifier, listener: Listener) -> None:
+    """Raises ModelInvalid or SettingInvalid where a kept classifier takes something else than this run gives it."""
     said, name, spec = known.description, short(job.classifier or ""), stream.spec
     asked = in_order(job.features) if job.features else said.features
     if asked != said.features or (job.method or said.method) != said.method:
@@ -179,17 +182,13 @@ def _as_trained(job: ClassifyJob, stream: FeatureStream, known: Classifier, list
             "Give the model that it was trained with, or train it again with this one.",
         )
     tokens = "tokens" in said.features
-    stream = replace(
-        stream, projection=Projection(known.mean, known.basis, NO_PROJECTION.explained) if tokens else None
-    )
-    fits = known.mean.shape == (spec.backbone.width,) and known.basis.shape[0] == spec.backbone.width
-    if known.estimator.n_features_in_ != len(stream.columns) or (tokens and not fits):
+    shape = (spec.backbone.width, len(columns(["tokens"], spec))) if tokens else (0, 0)
+    if known.estimator.n_features_in_ != len(stream.columns) or known.basis.shape != shape:
         raise ModelInvalid(f"The classifier {name} does not fit its own description.", "Train the classifier again.")
     here, there = stream.grid.spacing_m, said.spacing_m
     if here and there and not 1 / _SPACING_DIFFERS <= here / there <= _SPACING_DIFFERS:
         listener.log("warning", f"{name} was trained on pixels of {there:.3g} m; these are of {here:.3g} m, so that "
                                 f"its features cover other areas.")  # fmt: skip
-    return stream
 
 
 def _decide(strip: Rows, classifier: Classifier) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:

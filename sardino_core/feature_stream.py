@@ -31,7 +31,7 @@ from sardino_core.inference import sample_tokens
 from sardino_core.models.model_file import read_spec, resolve_model
 from sardino_core.models.predictor import Predictor
 from sardino_core.pipeline import GDAL_CACHE_MB, Session, open_session, tell_of
-from sardino_core.products import Product, Projection, Values, Windows
+from sardino_core.products import NO_PROJECTION, Product, Projection, Values, Windows
 from sardino_core.raster.blending import Rows
 from sardino_core.raster.grid import PixelWindow, RasterGrid
 from sardino_core.raster.reading.scene import Scene, open_scene
@@ -50,7 +50,7 @@ class FeatureStream:
     spec: ModelSpec
     scene: Scene
     session: Session | None  # where the network runs
-    projection: Projection | None  # of its tokens, where they are taken
+    projection: Projection = NO_PROJECTION  # of its tokens, where they are taken
 
     @property
     def grid(self) -> RasterGrid:
@@ -66,6 +66,10 @@ class FeatureStream:
     def runtime(self) -> str:
         """Who computes."""
         return "no network" if self.session is None else self.session.predictor.description
+
+    def projected(self, projection: Projection) -> FeatureStream:
+        """The same with these components of the tokens."""
+        return replace(self, projection=projection)
 
     def rows(self, listener: Listener) -> Generator[Rows]:
         """Columns (F, rows, width) of all pixels. Close it."""
@@ -142,24 +146,24 @@ def open_features(
         ):
             tell_of(opened, listener)
             listener.log("info", f"{opened.grid.width} x {opened.grid.height} pixels; no network is run")
-            yield FeatureStream(chosen, spec, opened, None, None)
+            yield FeatureStream(chosen, spec, opened, None)
         return
     with open_session(scene, run, listener) as session:
         spec = session.spec
         again = replace(scene, units=session.scene.units)  # another reader: the session's is read ahead in a thread
         with open_scene(again, spec.inputs.bands, model_name=spec.name, known=True) as opened:
-            yield FeatureStream(chosen, spec, opened, session, None)
+            yield FeatureStream(chosen, spec, opened, session)
 
 
 def with_components(stream: FeatureStream) -> FeatureStream:
     """The stream with principal components of this scene's tokens, where it takes tokens. Raises NoValidData."""
     if stream.session is None or "tokens" not in stream.features:
         return stream
-    return replace(stream, projection=Projection.fit(sample_tokens(stream.session), COMPONENTS))
+    return stream.projected(Projection.fit(sample_tokens(stream.session), COMPONENTS))
 
 
 def _network_features(
-    predictor: Predictor, cell_px: int, features: Sequence[FeatureSet], projection: Projection | None
+    predictor: Predictor, cell_px: int, features: Sequence[FeatureSet], projection: Projection
 ) -> Product:
     """Attention and tokens of a window, interpolated between the patches' centres to the raster's pixels."""
     spec = predictor.spec
@@ -169,7 +173,7 @@ def _network_features(
         parts = []
         if "attention" in features:
             parts.append(np.log2(np.maximum(predictor.attention(windows, -1), np.float32(_FAINTEST))))
-        if projection is not None:
+        if "tokens" in features:
             parts.append(np.moveaxis(projection.apply(predictor.tokens(windows)), 3, 1))
         return resample(np.concatenate(parts, axis=1), finer)
 

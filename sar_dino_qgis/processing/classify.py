@@ -38,10 +38,10 @@ class Classify(RasterAlgorithm):
     PAGE = "classify"
     TAGS = ("classification", "supervised", "training", "random forest", "few labels", "polygons")
     HELP = (
-        "Makes a land-cover map from a few labelled polygons or points of your own, in seconds to minutes and without a "
-        "GPU. A small classifier learns from backscatter, from backscatter filtered at several scales, and from what "
-        "the model sees there: attention heads and tokens. Cross-validation holds out whole polygons and is told in "
-        "the log and the report. A classifier that is kept can be applied to other scenes without labels. Needs "
+        "Makes a land-cover map from a few labelled polygons or points of your own, in minutes and without a GPU. A "
+        "small classifier learns from backscatter, from backscatter filtered at several scales, and from what the "
+        "model sees there: attention heads and tokens. Cross-validation holds out whole polygons, and the log and the "
+        "report tell what it says. A classifier that is kept can be applied to other scenes without labels. Needs "
         "scikit-learn and skops in the worker's environment."
     )
     OUTPUTS = {"OUTPUT": "classes", "CONFIDENCE": "confidence"}
@@ -63,9 +63,9 @@ class Classify(RasterAlgorithm):
             declare.helped(field, tr("Of the labelled areas: class values from 1 to 253, or names.")),
             declare.helped(
                 features,
-                tr("What the classifier is given: `bands`, the pixel's backscatter; `filtered`, its local means over 3, "
-                   "7 and 15 pixels; `attention`, the last layer's heads; `tokens`, 16 principal components. Without "
-                   "the last two the network is not run."),
+                tr("What the classifier is given: `bands`, the pixel's backscatter; `filtered`, its local means over "
+                   "3, 7 and 15 pixels; `attention`, the last layer's heads; `tokens`, 16 principal components. "
+                   "Without the last two the network is not run."),
             ),
             declare.choice(
                 "METHOD", tr("Method"), METHODS, "forest",

@@ -37,6 +37,7 @@ class Areas:
     shapes: tuple[list[Polygon], ...]  # of each polygon area, in the grid's CRS; none where the areas are points
     points: Ints  # (n, 2) row and column of each point area
     notes: tuple[str, ...]
+    warnings: tuple[str, ...]
 
     @property
     def kind(self) -> str:
@@ -90,8 +91,9 @@ def _points(
     if not inside:
         raise outside(ROLE, path, grid)
     places = np.array([(point.row, point.col) for point in inside], np.int64)
-    notes = _notes(document, labelled, grid, path, len(found) - len(inside), "points")
-    return Areas(tuple(point.reference for point in inside), (), places, notes)
+    labels = tuple(point.reference for point in inside)
+    notes = _notes(document, labelled, grid, path)
+    return Areas(labels, (), places, notes, _warnings(len(found) - len(inside), "points"))
 
 
 def _polygons(
@@ -108,23 +110,25 @@ def _polygons(
                 inside.append((label, parts))
     if not inside:
         raise outside(ROLE, path, grid)
-    notes = _notes(document, drawn, grid, path, len(drawn) - len(inside), "polygons")
-    return Areas(tuple(label for label, _ in inside), tuple(parts for _, parts in inside), np.empty((0, 2), int), notes)
+    labels, shapes = tuple(label for label, _ in inside), tuple(parts for _, parts in inside)
+    notes = _notes(document, drawn, grid, path)
+    return Areas(labels, shapes, np.empty((0, 2), np.int64), notes, _warnings(len(drawn) - len(inside), "polygons"))
 
 
 def _notes(
-    document: Mapping[str, Any], labelled: Sequence[tuple[str, Any]], grid: RasterGrid, path: str, lost: int, kind: str
+    document: Mapping[str, Any], labelled: Sequence[tuple[str, Any]], grid: RasterGrid, path: str
 ) -> tuple[str, ...]:
-    """What is done to the areas without being asked."""
-    numbers = np.abs([pair for _, item in labelled for pair in _pairs(item["geometry"])]).max(axis=0)
+    """That the areas are in another CRS than the raster, where they are."""
+    largest = np.abs([pair for _, item in labelled for pair in _pairs(item["geometry"])]).max(axis=0)
     with rasterio.Env():
-        crs: CRS | None = crs_of(document, (float(numbers[0]), float(numbers[1])), grid, path, ROLE)
-    found = []
-    if crs is not None and grid.crs is not None and crs != grid.crs:
-        found.append(f"the training {kind} are brought from {crs} into the raster's CRS, {grid.crs}")
-    if lost:
-        found.append(f"{lost} of the training {kind} lie outside the raster and are left out")
-    return tuple(found)
+        crs: CRS | None = crs_of(document, (float(largest[0]), float(largest[1])), grid, path, ROLE)
+    if crs is None or grid.crs is None or crs == grid.crs:
+        return ()
+    return (f"the training areas are brought from {crs} into the raster's CRS, {grid.crs}",)
+
+
+def _warnings(lost: int, kind: str) -> tuple[str, ...]:
+    return (f"{lost} of the training {kind} lie outside the raster and are left out",) if lost else ()
 
 
 def _pairs(geometry: Mapping[str, Any]) -> Iterator[Sequence[float]]:

@@ -152,6 +152,8 @@ def _require_sound(found: Classifier) -> None:
     square = len(said.counts) == size and all(len(row) == size for row in said.counts)
     if values != sorted(set(values)) or not 1 <= values[0] <= values[-1] <= 253 or not square:
         raise ValueError("classes")
+    if found.mean.ndim != 1 or found.basis.shape[:1] != found.mean.shape or found.basis.ndim != 2:
+        raise ValueError("components")
     if list(estimator.classes_) != list(range(size)) or len(said.areas) != size or len(said.pixels) != size:
         raise ValueError("classes of the estimator")
     for tree in (item.tree_ for item in getattr(estimator, "estimators_", ())):

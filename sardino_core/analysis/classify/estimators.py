@@ -69,14 +69,15 @@ def require_enough(label: Ints, group: Ints, names: Sequence[str], method: Metho
         mine = np.unique(group[label == index])
         if not mine.size:
             raise NoValidData(
-                f"No valid pixel lies in the training {kind} of the class {name}.",
+                f"No valid pixel lies in the training {kind} of {name}.",
                 "Draw them where the scene has data, and larger than a pixel.",
             )
         if mine.size < 2:
-            where = "polygon" if kind == "polygons" else "square of 32 pixels with points"
+            has = "one training polygon" if kind == "polygons" else "training points in one square of 32 pixels only"
             raise SettingInvalid(
-                f"The class {name} has one {where}; cross-validation holds {kind} out and needs two of every class.",
-                "Draw another one elsewhere, or split it.",
+                f"{name[:1].upper()}{name[1:]} has {has}; cross-validation holds such groups out and needs two or more "
+                f"of every class.",
+                "Draw another one elsewhere.",
             )
     if method == "knn" and len(label) < 2 * NEIGHBOURS:
         raise SettingInvalid(
