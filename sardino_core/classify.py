@@ -77,7 +77,7 @@ def classify(job: ClassifyJob, listener: Listener | None = None) -> Result:
         pixels = np.zeros(256, np.int64)
         with closing(stream.rows(Part(listener, _TRAINED if known is None else 0.0, 1.0, quiet=True))) as rows:
             for strip in rows:
-                decided, highest = _decide(strip, classifier)
+                decided, highest = _decide(strip, classifier, listener)
                 class_map(decided[None])
                 confidence(highest[None])
                 pixels += np.bincount(decided.ravel(), minlength=256)
@@ -191,12 +191,12 @@ def _require_fit(job: ClassifyJob, stream: FeatureStream, known: Classifier, lis
                                 f"its features cover other areas.")  # fmt: skip
 
 
-def _decide(strip: Rows, classifier: Classifier) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+def _decide(strip: Rows, classifier: Classifier, listener: Listener) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Classes (rows, width), 0 without data, and the highest probability, NaN without data."""
     decided = np.full(strip.valid.shape, NODATA, np.uint8)
     highest = np.full(strip.valid.shape, np.nan, np.float32)
     if strip.valid.any():
-        said = probabilities(classifier.estimator, strip.values[:, strip.valid].T)
+        said = probabilities(classifier.estimator, strip.values[:, strip.valid].T, listener.raise_if_cancelled)
         values = np.array([item.value for item in classifier.description.classes], np.uint8)
         decided[strip.valid], highest[strip.valid] = values[said.argmax(axis=1)], said.max(axis=1)
     return decided, highest

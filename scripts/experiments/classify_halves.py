@@ -14,6 +14,7 @@ from argparse import ArgumentParser
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -85,12 +86,12 @@ def main() -> int:
     tiles = []
     for image, labels, mapping in pairs(given.data):
         tile = read_tile(image, labels, mapping, given.model, spec)
-        found = {key: judged(tile, *key, spec) for key in wanted()}
+        found = judged(tile, spec)
         if any(counts.any() for counts in found.values()):
             tiles.append(tile)
             for key, counts in found.items():
                 cells.setdefault(key, []).append(counts)
-            print(tile.name, {name: f"{score(counts):.2f}" for (name, method), counts in found.items()}, flush=True)
+            print(tile.name, {name: f"{score(found[name, 'forest']):.2f}" for name in ARMS}, flush=True)
     counts = {key: by_place(values, tiles) for key, values in cells.items()}
     write(given.output, spec, given.model, tiles, cells, counts)
     return 0
@@ -135,36 +136,31 @@ def read_tile(image: Path, labels: Path, mapping: Mapping[int, int], model: str,
     return Tile(image.stem, place, known, x, np.concatenate([strip.valid for strip in strips]), classes)
 
 
-def judged(tile: Tile, arm: str, method: Method, spec: ModelSpec) -> Ints:
-    """(draws, K, K) reference by prediction, both halves together."""
-    own = np.flatnonzero([column in chosen(arm, spec) for column in named(spec)])
-    counts = np.zeros((DRAWS, CLASSES, CLASSES), np.int64)
-    middle = tile.classes.shape[1] // 2
-    for draw in range(DRAWS):
-        for half in (0, 1):
-            train = slice(0, middle) if half == 0 else slice(middle, None)
-            test = slice(middle + BORDER_PX, None) if half == 0 else slice(0, middle - BORDER_PX)
-            drawn_from = np.where(tile.valid, tile.classes, -1)[:, train]
-            x, label = polygons(tile.x[:, train], drawn_from, np.random.default_rng([draw, half]))
-            if len(np.unique(label)) < 2:
-                continue
-            asked = (slice(None, None, EVERY_PX), slice(test.start, test.stop, EVERY_PX))
-            truth = np.where(tile.valid, tile.classes, -1)[asked]
-            there = np.isin(truth, label)
-            model = fitted(method, x[:, own], np.unique(label, return_inverse=True)[1], draw)
-            said = np.unique(label)[probabilities(model, tile.x[asked][there][:, own]).argmax(axis=1)]
-            np.add.at(counts[draw], (truth[there], said), 1)
+def judged(tile: Tile, spec: ModelSpec) -> dict[tuple[str, Method], Ints]:
+    """(draws, K, K) reference by prediction of every arm, both halves together."""
+    counts = {key: np.zeros((DRAWS, CLASSES, CLASSES), np.int64) for key in wanted()}
+    seen, middle = np.where(tile.valid, tile.classes, -1), tile.classes.shape[1] // 2
+    for draw, half in product(range(DRAWS), (0, 1)):
+        train = slice(0, middle) if half == 0 else slice(middle, None)
+        test = slice(middle + BORDER_PX, None, EVERY_PX) if half == 0 else slice(0, middle - BORDER_PX, EVERY_PX)
+        x, label = polygons(tile.x[:, train], seen[:, train], np.random.default_rng([draw, half]))
+        offered, number = np.unique(label, return_inverse=True)
+        if len(offered) < 2:
+            continue
+        truth = seen[::EVERY_PX, test]
+        there = np.isin(truth, offered)
+        asked = tile.x[::EVERY_PX, test][there]
+        for arm, method in counts:
+            own = [index for index, (name, _) in enumerate(named(spec)) if name in ARMS[arm]]
+            model = fitted(method, x[:, own], number, draw)
+            said = offered[probabilities(model, asked[:, own]).argmax(axis=1)]
+            np.add.at(counts[arm, method][draw], (truth[there], said), 1)
     return counts
 
 
 def named(spec: ModelSpec) -> list[tuple[str, str]]:
     """Set and name of every column."""
     return [(name, column) for name in FEATURE_SETS for column in columns([name], spec)]
-
-
-def chosen(arm: str, spec: ModelSpec) -> list[tuple[str, str]]:
-    """Those of one arm."""
-    return [item for item in named(spec) if item[0] in ARMS[arm]]
 
 
 def polygons(x: NDArray[np.float32], classes: Ints, random: np.random.Generator) -> tuple[NDArray[np.float32], Ints]:

@@ -231,9 +231,11 @@ class StopsAt(Listener):
 
 @pytest.mark.parametrize("fraction", [0.0, 0.2, 0.4, 0.5, 0.6])
 @pytest.mark.parametrize("features", [("bands",), EVERYTHING])
-def test_cancelling_leaves_nothing(model, scene, training, tmp_path, fraction, features):
+def test_cancelling_leaves_nothing(model, scene, training, tmp_path, fraction, features, monkeypatch):
+    from sardino_core import feature_stream
     from sardino_core.classify import classify
 
+    monkeypatch.setattr(feature_stream, "_ROWS", 16)
     before = sorted(tmp_path.iterdir())
     outputs = {name: str(tmp_path / file) for name, file in (("confidence", "c.tif"), ("save_classifier", "c.skops"))}
     scene_options, run = SceneOptions((str(scene),)), RunOptions(str(model), CONTEXT_OVERLAP)

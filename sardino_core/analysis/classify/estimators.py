@@ -53,11 +53,19 @@ def fitted(method: Method, x: Array, label: Ints, seed: int) -> Any:
     return model.fit(x, label)
 
 
-def probabilities(model: Any, x: Array) -> NDArray[np.float32]:
-    """(n, K) of x (n, F), in threads over the pixels: the same whatever the number of threads."""
-    parts = [x[start : start + _AT_A_TIME] for start in range(0, len(x), _AT_A_TIME)]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return np.concatenate(list(pool.map(model.predict_proba, parts))).astype(np.float32)
+def probabilities(model: Any, x: Array, check: Callable[[], None] = lambda: None) -> NDArray[np.float32]:
+    """(n, K) of x (n, F), in threads over the pixels: the same whatever the number of threads.
+
+    `check` is asked between portions, and may raise.
+    """
+    threads, found = os.cpu_count() or 1, []
+    with ThreadPoolExecutor(threads) as pool:
+        for start in range(0, len(x), threads * _AT_A_TIME):
+            check()
+            portion = x[start : start + threads * _AT_A_TIME]
+            parts = [portion[first : first + _AT_A_TIME] for first in range(0, len(portion), _AT_A_TIME)]
+            found += pool.map(model.predict_proba, parts)
+    return np.concatenate(found).astype(np.float32)
 
 
 def require_enough(label: Ints, group: Ints, names: Sequence[str], method: Method, kind: str) -> None:

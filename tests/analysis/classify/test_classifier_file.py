@@ -53,7 +53,7 @@ def test_what_is_no_skops_file(content, tmp_path):
 
 def test_other_types_are_refused_even_if_skops_trusts_them(tmp_path):
     stranger = GaussianNB().fit(X, LABEL)
-    with pytest.raises(ModelInvalid, match="GaussianNB, which no classifier of ours needs"):
+    with pytest.raises(ModelInvalid, match="which no classifier of ours needs"):
         load_classifier(kept(tmp_path / "a.skops", stranger))
     with pytest.raises(ModelInvalid, match="which no classifier of ours needs"):
         load_classifier(kept(tmp_path / "b.skops", FunctionTransformer(np.log)))
