@@ -58,7 +58,8 @@ def probabilities(model: Any, x: Array, check: Callable[[], None] = lambda: None
 
     `check` is asked between portions, and may raise.
     """
-    threads, found = os.cpu_count() or 1, []
+    threads = os.cpu_count() or 1
+    found: list[NDArray[np.float64]] = []
     with ThreadPoolExecutor(threads) as pool:
         for start in range(0, len(x), threads * _AT_A_TIME):
             check()
