@@ -231,7 +231,9 @@ def write(
     )
     table = "| features | method | mIoU | less the filtered bands |\n|---|---|---|---|\n" + "\n".join(rows)
     path.write_text(
-        f"{before}{BEGIN}\n{told}\n\n{table}\n\nMean IoU by tile, with the forest:\n\n{head}" + "\n".join(each) + "\n\n"
+        f"{before}{BEGIN}\n{told}\n\n{meaning(counts, weights)}\n\n{table}\n\nMean IoU by tile, with the forest:\n\n{head}"
+        + "\n".join(each)
+        + "\n\n"
         "![Mean IoU of each feature set, tile by tile](classify_halves.png)\n",
         encoding="utf-8",
     )
@@ -239,6 +241,16 @@ def write(
 
 
 BEGIN = "<!-- below: written by scripts/experiments/classify_halves.py -->"
+
+
+def meaning(counts: Mapping[tuple[str, Method], Ints], weights: Ints) -> str:
+    """What the forest's differences allow to say."""
+    said = []
+    for name in ("filtered + attention", "filtered + tokens", "all four"):
+        less = estimate(counts[name, "forest"], miou, weights, counts[BASE, "forest"], placewise)
+        word = "better" if less.low > 0 else "worse" if less.high < 0 else "neither better nor worse for certain"
+        said.append(f"{name}: {word} ({less.value:+.3f})")
+    return f"With the forest, against the filtered bands alone, over these places: {'; '.join(said)}."
 
 
 def text(found: Interval, sign: str = "") -> str:

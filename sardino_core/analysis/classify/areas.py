@@ -184,7 +184,7 @@ def _in_polygons(areas: Areas, classes: Ints, grid: RasterGrid, seed: int, cance
     highest = Polygons([part for index in order for part in areas.shapes[index]], grid)
     lowest = Polygons([part for index in order[::-1] for part in areas.shapes[index][::-1]], grid)
     around = highest.window
-    random = np.random.default_rng([seed, 0])
+    rng = np.random.default_rng([seed, 0])
     kept, keys = Pixels(*(np.empty(0, np.int64) for _ in range(3))), np.empty(0)
     for window in _pieces(around) if around is not None else ():
         cancelled()
@@ -194,7 +194,7 @@ def _in_polygons(areas: Areas, classes: Ints, grid: RasterGrid, seed: int, cance
         _require_one_class(areas, classes, area, other)
         new = Pixels(rows + window.row, cols + window.col, area)
         joined = [np.concatenate(pair) for pair in zip(_arrays(kept), _arrays(new), strict=True)]
-        keys = np.concatenate([keys, random.random(len(rows))])
+        keys = np.concatenate([keys, rng.random(len(rows))])
         best = _lowest_of_each(joined[2], keys, PIXELS_PER_AREA)
         kept, keys = Pixels(*(values[best] for values in joined)), keys[best]
     return kept
