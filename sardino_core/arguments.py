@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from sardino_core import __version__, training_arguments
-from sardino_core.contract.jobs import CONTEXT_OVERLAP, SEGMENT_OVERLAP
+from sardino_core.contract.jobs import CONTEXT_OVERLAP, FEATURE_SETS, METHODS, SEGMENT_OVERLAP
 from sardino_core.scene_arguments import add_bands_and_units
 
 _EXAMPLES = """\
@@ -18,6 +18,7 @@ _EXAMPLES = """\
   sardino attention scene.tif --model starter --output attention.tif --layer -1
   sardino embed scene.tif --model starter --output tokens.tif --components 3
   sardino explore scene.tif --model starter --at 507300,4994200 --mode similarity --output similar.tif
+  sardino classify scene.tif --model starter --training polygons.geojson --output map.tif --report report.html
   sardino simulate --output demo --size 1024 --seed 7
   sardino preflight scene.tif --model starter --output preflight.html
   sardino mergeclasses landcover.tif --classes "10,20=1:woodland:#1b7837" 254=0 --output merged.tif
@@ -91,6 +92,22 @@ def _add_explore(commands) -> None:  # type: ignore[no-untyped-def]
     parser.add_argument(
         "--head", default="mean", metavar="N", help="mean or max over the heads, or one of them, from 1; default: mean"
     )
+
+
+def _add_classify(commands) -> None:  # type: ignore[no-untyped-def]
+    parser = commands.add_parser("classify", help="land-cover map from a few labelled polygons or points of your own")
+    _raster_job(parser, CONTEXT_OVERLAP)
+    parser.add_argument("--training", metavar="POLYGONS", help="labelled polygons or points")
+    parser.add_argument("--field", default="class", help="of them, with the class's value or name; default: class")
+    parser.add_argument("--features", type=_features, default=(), metavar="F,F", help="any of bands, filtered (local "
+                        "means of 3, 7 and 15 pixels), attention (last layer), tokens (16 principal components); "
+                        "without the last two the network is not run; default: all")  # fmt: skip
+    parser.add_argument("--method", choices=METHODS, help="default: forest")
+    parser.add_argument("--confidence", metavar="TIF", help="also write the highest probability, 0 to 1")
+    parser.add_argument("--report", metavar="HTML", help="also write what cross-validation over the areas says")
+    parser.add_argument("--save-classifier", metavar="SKOPS", help="also keep the classifier, for other scenes")
+    parser.add_argument("--classifier", metavar="SKOPS", help="apply a kept one; instead of --training")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the pixels drawn; default: 0")
 
 
 def _add_simulate(commands) -> None:  # type: ignore[no-untyped-def]
@@ -254,6 +271,14 @@ def _common(parser: ArgumentParser) -> None:
     parser.add_argument("--log", metavar="FILE", help="GDAL's and the library's own messages")
 
 
+def _features(text: str) -> tuple[str, ...]:
+    names = tuple(part.strip().lower() for part in text.split(","))
+    unknown = [name for name in names if name not in FEATURE_SETS]
+    if unknown:
+        raise ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(FEATURE_SETS)}")
+    return names
+
+
 def _mapping(text: str) -> dict[int, int]:
     try:
         pairs = [part.split("=") for part in text.split(",")]
@@ -295,6 +320,7 @@ _COMMANDS: dict[str, Callable[[Any], None]] = {
     "attention": _add_attention,
     "embed": _add_embed,
     "explore": _add_explore,
+    "classify": _add_classify,
     "simulate": _add_simulate,
     "model": _add_model,
     "preflight": _add_preflight,

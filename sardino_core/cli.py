@@ -21,6 +21,7 @@ from sardino_core.contract.jobs import (
     AccuracyJob,
     AttentionJob,
     ChangeJob,
+    ClassifyJob,
     CompositeJob,
     EmbedJob,
     EvaluateJob,
@@ -119,6 +120,25 @@ def _explore(arguments: Namespace, voice: Voice) -> None:
     )
     result = run_job(job, voice)
     voice.result(result, [arguments.output, f"  {result.values['told']}"])
+
+
+def _classify(arguments: Namespace, voice: Voice) -> None:
+    job = ClassifyJob(
+        _scene(arguments),
+        _run(arguments),
+        arguments.output,
+        training=arguments.training,
+        field_name=arguments.field,
+        features=arguments.features,
+        method=arguments.method,
+        classifier=arguments.classifier,
+        save_classifier=arguments.save_classifier,
+        confidence=arguments.confidence,
+        report=arguments.report,
+        seed=arguments.seed,
+    )
+    result = run_job(job, voice)
+    voice.result(result, [*_class_lines(result), *result.values["summary"]])
 
 
 def _simulate(arguments: Namespace, voice: Voice) -> None:
@@ -328,6 +348,7 @@ _COMMANDS: dict[str, Callable[[Namespace, Voice], None]] = {
     "attention": _attention,
     "embed": _embed,
     "explore": _explore,
+    "classify": _classify,
     "simulate": _simulate,
     "preflight": _preflight,
     "samplepoints": _samplepoints,

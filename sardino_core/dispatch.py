@@ -13,6 +13,7 @@ from sardino_core.contract.jobs import (
     AccuracyJob,
     AttentionJob,
     ChangeJob,
+    ClassifyJob,
     CompositeJob,
     EmbedJob,
     EvaluateJob,
@@ -62,6 +63,15 @@ def _explore(job: ExploreJob, listener: Listener) -> Result:
     from sardino_core.explore import explore
 
     return explore(job, listener)
+
+
+def _classify(job: ClassifyJob, listener: Listener) -> Result:
+    from sardino_core.environment import require_packages
+
+    require_packages("classify", "explore", ("sklearn", "skops"))
+    from sardino_core.classify import classify
+
+    return classify(job, listener)
 
 
 def _simulate(job: SimulateJob, listener: Listener) -> Result:
@@ -186,6 +196,7 @@ _RUN: dict[type, Callable[[Any, Listener], Result]] = {
     AttentionJob: _attention,
     EmbedJob: _embed,
     ExploreJob: _explore,
+    ClassifyJob: _classify,
     SimulateJob: _simulate,
     PretrainJob: _pretrain,
     FinetuneJob: _finetune,

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 import sardino_core
 from sardino_core.contract.errors import NoValidData, SettingInvalid
-from sardino_core.contract.jobs import AttentionJob, EmbedJob, ExploreJob, SegmentJob
+from sardino_core.contract.jobs import AttentionJob, ClassifyJob, EmbedJob, ExploreJob, SegmentJob
 from sardino_core.contract.listener import Listener
 from sardino_core.contract.messages import Result
 from sardino_core.contract.serial import to_dict
@@ -104,7 +104,7 @@ def embed(job: EmbedJob, listener: Listener | None = None) -> Result:
         width = session.spec.backbone.width
         if job.components > width:
             raise SettingInvalid(f"--components {job.components} is out of range; the tokens have {width} dimensions.")
-        tokens = _sample_tokens(session) if job.components or job.dtype == "int8" else None
+        tokens = sample_tokens(session) if job.components or job.dtype == "int8" else None
         projection = Projection.fit(tokens, job.components) if tokens is not None and job.components else None
         product = token_embeddings(session.predictor, projection)
         scale = None
@@ -125,14 +125,14 @@ def _stream(session: Session, product: Product, write: Callable[[Rows], None]) -
         for rows in stream:
             write(rows)
             seen += int(rows.valid.sum())
-    _require_data(seen)
+    require_data(seen)
 
 
-def _sample_tokens(session: Session) -> NDArray[np.float32]:
+def sample_tokens(session: Session) -> NDArray[np.float32]:
     """(samples, D) tokens of cells with data, from windows spread over the scene."""
     session.listener.progress(0.0, "sampling token space")
     found = [session.predictor.tokens(windows)[valid] for windows, valid in session.sample(_SAMPLE_WINDOWS)]
-    _require_data(len(found))
+    require_data(len(found))
     return np.concatenate(found)
 
 
@@ -172,19 +172,20 @@ def identity(job: RasterJob, model_sha256: str) -> dict[str, str]:
     return {"SARDINO_SOURCE_ID": source[:16], "SARDINO_RUN_ID": run[:16]}
 
 
-def settings_of(job: RasterJob) -> dict[str, Any]:
+def settings_of(job: RasterJob | ClassifyJob) -> dict[str, Any]:
     """Everything that was asked for but where to write; files by name alone, since a map may be passed on."""
     settings = to_dict(job)
     settings = {**settings.pop("scene"), **settings.pop("run"), **settings}
-    for key in ("output", "confidence", "probabilities"):
+    for key in ("output", "confidence", "probabilities", "report", "save_classifier"):
         settings.pop(key, None)
     settings["inputs"] = [Path(name).name for name in settings["inputs"]]
-    for key in ("cutline", "mask", "model"):
+    for key in {"cutline", "mask", "model", "training", "classifier"} & settings.keys():
         settings[key] = Path(settings[key]).name if settings[key] else None
     return settings
 
 
-def _require_data(count: int) -> None:
+def require_data(count: int) -> None:
+    """Raises NoValidData where nothing was seen."""
     if not count:
         raise NoValidData(
             "The area holds no valid pixel: everything is nodata, NaN or masked.",

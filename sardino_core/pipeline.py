@@ -8,7 +8,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain, islice
@@ -62,12 +62,13 @@ class Session:
         """The patch grid over the scene."""
         return self.scene.grid.coarsen(self.plan.cell_px)
 
-    def rows(self, product: Product) -> Generator[Rows]:
+    def rows(self, product: Product, wanted: Callable[[Tile], bool] = lambda tile: True) -> Generator[Rows]:
         """Finished rows of the product from top to bottom, with progress; stops with Cancelled.
 
-        Close it (contextlib.closing): a thread reads the scene until then.
+        Only windows that are `wanted` are computed; what they do not cover is not valid. Close it
+        (contextlib.closing): a thread reads the scene until then.
         """
-        tiles = (_Input.of(pixels, self, product) for pixels in read_tiles(self.scene, self.plan))
+        tiles = (_Input.of(pixels, self, product, wanted) for pixels in read_tiles(self.scene, self.plan))
         ahead = read_ahead(tiles, _WINDOWS_AHEAD * self.batch)
         predicted = self._predict(ahead, product)
         try:
@@ -133,10 +134,12 @@ class _Input:
     valid: NDArray[np.bool_]  # at the product's scale
 
     @staticmethod
-    def of(pixels: TilePixels, session: Session, product: Product) -> _Input:
+    def of(
+        pixels: TilePixels, session: Session, product: Product, wanted: Callable[[Tile], bool] = lambda tile: True
+    ) -> _Input:
         plan, spec = session.plan, session.spec
         valid = pixels.valid if product.scale == plan.cell_px else cells_with_data(pixels.valid, plan.cell_px)
-        if not valid.any():
+        if not valid.any() or not wanted(pixels.tile):
             return _Input(pixels.tile, None, valid)
         db, seen = pixels.backscatter_db, pixels.valid
         if plan.cell_px != spec.backbone.patch:
@@ -172,10 +175,7 @@ def open_session(
     ):
         session = session_on(scene, predictor, weights_hash(resolve_model(run.model)), run, listener)
         plan, spacing_m, cell_px = session.plan, scene.grid.spacing_m, session.plan.cell_px
-        for note in scene.notes:
-            listener.log("info", note)
-        for warning in scene.warnings:
-            listener.log("warning", warning)
+        tell_of(scene, listener)
         if cell_px != spec.backbone.patch and spacing_m is not None:
             network_m = spacing_m * cell_px / spec.backbone.patch
             listener.log(
@@ -196,6 +196,14 @@ def session_on(scene: Scene, predictor: Predictor, model_sha256: str, run: RunOp
     cell_px = cell_size(scene.grid.spacing_m, spec.inputs.spacing_m, spec.backbone.patch)
     plan = plan_tiles(scene.grid, spec.tokens_per_side, cell_px, run.overlap)
     return Session(predictor, model_sha256, scene, plan, run.batch_size or predictor.suggest_batch(), listener)
+
+
+def tell_of(scene: Scene, listener: Listener) -> None:
+    """Log how the scene is read."""
+    for note in scene.notes:
+        listener.log("info", note)
+    for warning in scene.warnings:
+        listener.log("warning", warning)
 
 
 def read_ahead(items: Iterable[T], depth: int) -> Generator[T]:

@@ -88,6 +88,9 @@ class Projection:
         return np.asarray((tokens - self.mean) @ self.basis, np.float32)
 
 
+NO_PROJECTION = Projection(np.empty(0, np.float32), np.empty((0, 0), np.float32), np.empty(0, np.float32))
+
+
 def token_embeddings(predictor: Predictor, projection: Projection | None) -> Product:
     """Patch tokens on the patch grid, all dimensions or projected."""
     channels = predictor.spec.backbone.width if projection is None else projection.basis.shape[1]

@@ -10,6 +10,7 @@ from sar_dino_qgis.processing.accuracy import Accuracy
 from sar_dino_qgis.processing.attention import Attention
 from sar_dino_qgis.processing.change import Change
 from sar_dino_qgis.processing.checkenvironment import CheckEnvironment
+from sar_dino_qgis.processing.classify import Classify
 from sar_dino_qgis.processing.composite import Composite
 from sar_dino_qgis.processing.embeddings import Embeddings
 from sar_dino_qgis.processing.finetune import Finetune
@@ -24,6 +25,7 @@ from sardino_core import __version__
 
 ALGORITHMS = (
     Segment,
+    Classify,
     Attention,
     Embeddings,
     Composite,

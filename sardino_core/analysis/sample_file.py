@@ -76,24 +76,26 @@ def points_document(points: Sequence[SamplePoint], grid: RasterGrid, *, blind: b
     return f'{head}, "features": [\n{lines}\n]}}\n'
 
 
-def points_in(document: Mapping[str, Any], grid: RasterGrid, path: str, field: str) -> list[LabelledPoint]:
-    """All points of a GeoJSON object on the map's grid, from any CRS.
+def points_in(
+    document: Mapping[str, Any], grid: RasterGrid, path: str, field: str, role: str = "reference"
+) -> list[LabelledPoint]:
+    """All points of a GeoJSON object on the map's grid, from any CRS; `role` names the option in messages.
 
     Raises SettingInvalid for what is no point, AreaOutside where the CRS do not meet.
     """
     features = document.get("features")
     if not isinstance(features, list) or not features:
-        raise SettingInvalid(f"The reference {path} holds no feature.", EXPORT_AGAIN)
-    xys = [_coordinates(feature, path) for feature in features]
+        raise SettingInvalid(f"The {role} {path} holds no feature.", EXPORT_AGAIN)
+    xys = [_coordinates(feature, path, role) for feature in features]
     largest = max(abs(x) for x, _ in xys), max(abs(y) for _, y in xys)
     with rasterio.Env():  # without one, GDAL prints its messages on stderr
-        crs = crs_of(document, largest, grid, path, "reference")
+        crs = crs_of(document, largest, grid, path, role)
         if crs is not None and grid.crs is not None and crs != grid.crs:
             try:
                 xs, ys = transform(crs, grid.crs, [x for x, _ in xys], [y for _, y in xys])
             except (RasterioError, CPLE_BaseError) as error:
                 raise AreaOutside(
-                    f"The reference {path} in {crs} cannot be brought into the map's CRS {grid.crs}.", "Check both CRS."
+                    f"The {role} {path} in {crs} cannot be brought into the map's CRS {grid.crs}.", "Check both CRS."
                 ) from error
             xys = list(zip(xs, ys, strict=True))
     return [_labelled(feature, xy, grid, field) for feature, xy in zip(features, xys, strict=True)]
@@ -108,16 +110,14 @@ def is_of_points(document: Mapping[str, Any]) -> bool:
     return False
 
 
-def _coordinates(feature: Any, path: str) -> tuple[float, float]:
+def _coordinates(feature: Any, path: str, role: str) -> tuple[float, float]:
     geometry = feature.get("geometry") if isinstance(feature, Mapping) else None
     xy: Any = geometry.get("coordinates") if isinstance(geometry, Mapping) else None
     if isinstance(geometry, Mapping) and geometry.get("type") == "MultiPoint" and isinstance(xy, list) and len(xy) == 1:
         xy = xy[0]
     is_pair = isinstance(xy, list) and len(xy) >= 2 and all(type(item) in (int, float) for item in xy[:2])
     if not is_pair or not all(abs(item) < _FARTHEST for item in xy[:2]):
-        raise SettingInvalid(
-            f"The reference {path} has a feature that is no point: {str(geometry)[:60]}.", EXPORT_AGAIN
-        )
+        raise SettingInvalid(f"The {role} {path} has a feature that is no point: {str(geometry)[:60]}.", EXPORT_AGAIN)
     return float(xy[0]), float(xy[1])
 
 

@@ -10,6 +10,7 @@ from sardino_core.contract.jobs import (
     SEGMENT_OVERLAP,
     AttentionJob,
     ChangeJob,
+    ClassifyJob,
     EmbedJob,
     EvaluateJob,
     FinetuneJob,
@@ -22,6 +23,8 @@ from sardino_core.contract.jobs import (
 
 _POSITIONAL = ("inputs", "classified")
 _RENAMED = {"field_name": "field"}
+
+_ON_CONTEXT = (AttentionJob, EmbedJob, ClassifyJob, ChangeJob)  # whose overlap is the wider one by default
 
 
 def command_line(job: Job) -> List[str]:
@@ -52,7 +55,7 @@ def _entries(part: Any) -> Iterator[Tuple[str, Any]]:
 def _entries_of_options(job: Any, options: Any) -> Iterator[Tuple[str, Any]]:
     entries = dict(_entries(options))
     if isinstance(options, RunOptions):  # the default of this one depends on the command
-        default = CONTEXT_OVERLAP if isinstance(job, (AttentionJob, EmbedJob, ChangeJob)) else SEGMENT_OVERLAP
+        default = CONTEXT_OVERLAP if isinstance(job, _ON_CONTEXT) else SEGMENT_OVERLAP
         entries["overlap"] = options.overlap
         if options.overlap == default:
             del entries["overlap"]
@@ -72,6 +75,8 @@ def _option(name: str, value: Any) -> List[str]:
         return ["--no-" + name[2:]]
     if isinstance(value, dict):
         value = ",".join(f"{key}={number}" for key, number in value.items())
+    if name == "--features":
+        return [name, ",".join(value)]
     if name in ("--extent", "--at"):
         return [f"{name}={','.join(map(repr, value))}"]
     if isinstance(value, tuple):

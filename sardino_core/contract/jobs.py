@@ -18,6 +18,10 @@ from sardino_core.contract.serial import from_dict, to_dict
 Units = Literal["auto", "db", "power", "amplitude", "uint8db", "dn83"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16"]
+FeatureSet = Literal["bands", "filtered", "attention", "tokens"]
+Method = Literal["forest", "logistic", "knn"]
+FEATURE_SETS: Tuple[FeatureSet, ...] = ("bands", "filtered", "attention", "tokens")
+METHODS: Tuple[Method, ...] = ("forest", "logistic", "knn")
 SCRATCH = "scratch"  # instead of a model file: random weights
 SEGMENT_OVERLAP = 0.25  # of the window's side
 CONTEXT_OVERLAP = 0.5  # attention and tokens depend on their whole window: a wider cross-fade hides its borders
@@ -132,6 +136,42 @@ class ExploreJob:
             )
         if self.head not in ("mean", "max") and not (self.head.isdecimal() and int(self.head) > 0):
             raise SettingInvalid(f"--head {self.head} is none; allowed are mean, max, or a number from 1.")
+
+
+@dataclass(frozen=True)
+class ClassifyJob:
+    """A land-cover map by a small classifier: trained on a few labelled areas, or one that was saved before."""
+
+    scene: SceneOptions
+    run: RunOptions
+    output: str
+    training: Optional[str] = None  # labelled polygons or points; None: `classifier` is applied
+    field_name: str = "class"  # of `training`: where the class is, as value or name
+    features: Tuple[FeatureSet, ...] = ()  # empty: all of them, or those of `classifier`
+    method: Optional[Method] = None  # None: forest, or that of `classifier`
+    classifier: Optional[str] = None  # a file that an earlier run saved
+    save_classifier: Optional[str] = None
+    confidence: Optional[str] = None
+    report: Optional[str] = None  # HTML
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Validate; raises SettingInvalid."""
+        if (self.training is None) == (self.classifier is None):
+            found = "Neither" if self.training is None else "Both"
+            raise SettingInvalid(
+                f"{found} --training {'nor' if self.training is None else 'and'} --classifier was given; one of them "
+                f"is needed.",
+                "Give labelled areas to train on, or a saved classifier to apply.",
+            )
+        if self.classifier is not None and self.save_classifier is not None:
+            raise SettingInvalid("--classifier is a saved one already.", "Leave --save-classifier out, or train one.")
+        if len(set(self.features)) < len(self.features):
+            raise SettingInvalid(f"--features {','.join(self.features)} names one set twice.", "Name each once.")
+        if self.report is not None and not self.report.lower().endswith((".html", ".htm")):
+            raise SettingInvalid(f"The report {self.report} is no HTML file.", "Give a name that ends in .html.")
+        if self.seed < 0:
+            raise SettingInvalid(f"--seed {self.seed} is out of range; give 0 or more.")
 
 
 @dataclass(frozen=True)
@@ -326,6 +366,7 @@ Job = Union[
     AttentionJob,
     EmbedJob,
     ExploreJob,
+    ClassifyJob,
     SimulateJob,
     PretrainJob,
     FinetuneJob,
@@ -343,6 +384,7 @@ _KINDS: Dict[str, Type[Job]] = {
     "attention": AttentionJob,
     "embed": EmbedJob,
     "explore": ExploreJob,
+    "classify": ClassifyJob,
     "simulate": SimulateJob,
     "pretrain": PretrainJob,
     "finetune": FinetuneJob,

@@ -14,6 +14,7 @@ PAGES = (
     "plugin",
     "explorer",
     "preparing",
+    "classify",
     "composite",
     "change",
     "change_rate",

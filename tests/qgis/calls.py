@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from itertools import product
 from pathlib import Path
 from typing import Any
+
+from qgis.core import QgsGeometry, QgsRasterLayer, QgsRectangle
 
 TRAINING = {"pretrain", "finetune"}
 _STEPS = "optimiser.steps=2 optimiser.batch_size=2 optimiser.warm_up=1"
 OUTPUTS = {
     "segment": {"OUTPUT": "map.tif"},
+    "classify": {"OUTPUT": "classified.tif", "SAVE_CLASSIFIER": "kept.skops"},
     "attention": {"OUTPUT": "attention.tif"},
     "embeddings": {"OUTPUT": "embeddings.tif"},
     "preflight": {"OUTPUT_HTML": "preflight.html"},
@@ -30,6 +35,7 @@ def inputs(name: str, scene: str, labels: str) -> dict[str, Any]:
     table = [10, 1, "wood", "#1b7837", 30, 2, "", ""]
     return {
         "segment": {"INPUT": [scene]},
+        "classify": {"INPUT": [scene], "TRAINING": areas(scene), "FIELD": "cover", "FEATURES": ["bands", "filtered"]},
         "attention": {"INPUT": [scene], "HEADS": "mean"},
         "embeddings": {"INPUT": [scene]},
         "preflight": {"INPUT": [scene]},
@@ -62,6 +68,21 @@ def dated(scene: str, count: int) -> list[str]:
         if not path.exists():
             shutil.copy(scene, path)
     return [str(path) for path in copies]
+
+
+def areas(scene: str) -> str:
+    """A file beside the scene with two squares in each half, whatever they cover."""
+    layer = QgsRasterLayer(scene)
+    box, path = layer.extent(), Path(scene).with_name("areas.geojson")
+    features = []
+    for x, y in product((0.1, 0.6), (0.1, 0.6)):
+        left, bottom = box.xMinimum() + x * box.width(), box.yMinimum() + y * box.height()
+        square = QgsGeometry.fromRect(QgsRectangle(left, bottom, left + 0.2 * box.width(), bottom + 0.2 * box.height()))
+        properties = {"cover": "left" if x < 0.5 else "right"}
+        features.append({"type": "Feature", "properties": properties, "geometry": json.loads(square.asJson(6))})
+    crs = {"type": "name", "properties": {"name": layer.crs().authid()}}
+    path.write_text(json.dumps({"type": "FeatureCollection", "crs": crs, "features": features}), encoding="utf-8")
+    return str(path)
 
 
 def outputs(name: str, folder: Path) -> dict[str, str]:

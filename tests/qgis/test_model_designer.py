@@ -66,6 +66,7 @@ def test_a_saved_model_runs(plugin, scene, tmp_path):
 # Of every algorithm, what comes from another one: parameter -> (algorithm, its output).
 FROM = {
     "segment": {"MODEL": ("finetune", "OUTPUT")},
+    "classify": {"MODEL": ("finetune", "OUTPUT")},
     "attention": {"MODEL": ("pretrain", "OUTPUT")},
     "embeddings": {"MODEL": ("pretrain", "OUTPUT")},
     "finetune": {"INIT_MODEL": ("pretrain", "OUTPUT")},

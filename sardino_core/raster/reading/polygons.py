@@ -50,20 +50,29 @@ class Polygons:
 
     def covers(self, window: PixelWindow) -> NDArray[np.bool_]:
         """(h, w): True where the pixel's centre lies in a polygon."""
+        return self._burned([(self._shapes[index], 1) for index in self._near(window)], window, "uint8").astype(bool)
+
+    def last_at(self, window: PixelWindow) -> NDArray[np.int32]:
+        """(h, w): the number of the polygon in which the pixel's centre lies, the last of several; -1 in none."""
+        shapes = [(self._shapes[index], index + 1) for index in self._near(window)]
+        return self._burned(shapes, window, "int32") - 1
+
+    def _near(self, window: PixelWindow) -> list[int]:
         end = window.row + window.height, window.col + window.width
         near = (self._boxes[:, :2] < end).all(axis=1) & (self._boxes[:, 2:] > (window.row, window.col)).all(axis=1)
-        shapes = [self._shapes[index] for index in np.flatnonzero(near)]
+        return np.flatnonzero(near).tolist()
+
+    def _burned(self, shapes: Sequence[tuple[Any, int]], window: PixelWindow, dtype: str) -> NDArray[Any]:
         if not shapes:
-            return np.zeros((window.height, window.width), bool)
-        burned = rasterize(
+            return np.zeros((window.height, window.width), dtype)
+        burned: NDArray[Any] = rasterize(
             shapes,
             out_shape=(window.height, window.width),
             transform=self._grid.crop(window).transform,
             all_touched=False,
-            dtype="uint8",
+            dtype=dtype,
         )
-        inside: NDArray[np.bool_] = burned.astype(bool)
-        return inside
+        return burned
 
 
 def read_polygons(path: str, grid: RasterGrid, role: str) -> Polygons:
@@ -73,7 +82,7 @@ def read_polygons(path: str, grid: RasterGrid, role: str) -> Polygons:
     SettingInvalid, AreaOutside (no polygon) or DependencyMissing.
     """
     with rasterio.Env():  # without one, GDAL prints its messages on stderr
-        return Polygons(_on_grid(read_vector(path, role), grid, path, role), grid)
+        return Polygons(on_grid(read_vector(path, role), grid, path, role), grid)
 
 
 def read_labelled_polygons(
@@ -95,12 +104,13 @@ def read_labelled_polygons(
         )
     with rasterio.Env():
         return {
-            label: Polygons(_on_grid({**document, "features": features}, grid, path, role), grid)
+            label: Polygons(on_grid({**document, "features": features}, grid, path, role), grid)
             for label, features in groups.items()
         }
 
 
-def _on_grid(document: Mapping[str, Any], grid: RasterGrid, path: str, role: str) -> list[Polygon]:
+def on_grid(document: Mapping[str, Any], grid: RasterGrid, path: str, role: str) -> list[Polygon]:
+    """The polygons of a GeoJSON object in the grid's CRS. Raises SettingInvalid, or AreaOutside without polygons."""
     polygons = list(_polygons_in(document, f"The {role} {path}"))
     if not polygons:
         raise AreaOutside(f"The {role} {path} holds no polygon.", "Give polygons, in GeoJSON or another vector format.")
