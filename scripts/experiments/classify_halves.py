@@ -231,9 +231,8 @@ def write(
     )
     table = "| features | method | mIoU | less the filtered bands |\n|---|---|---|---|\n" + "\n".join(rows)
     path.write_text(
-        f"{before}{BEGIN}\n{told}\n\n{meaning(counts, weights)}\n\n{table}\n\nMean IoU by tile, with the forest:\n\n{head}"
-        + "\n".join(each)
-        + "\n\n"
+        f"{before}{BEGIN}\n{told}\n\n{meaning(counts, weights)}\n\n{table}\n\n"
+        f"Mean IoU by tile, with the forest:\n\n{head}" + "\n".join(each) + "\n\n"
         "![Mean IoU of each feature set, tile by tile](classify_halves.png)\n",
         encoding="utf-8",
     )
