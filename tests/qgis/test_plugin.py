@@ -13,7 +13,7 @@ from tests.qgis.conftest import ROOT
 
 NAMES = {
     "segment", "attention", "embeddings", "preflight", "mergeclasses", "samplepoints", "accuracy", "pretrain",
-    "finetune", "checkenvironment",
+    "finetune", "checkenvironment", "composite", "change",
 }  # fmt: skip
 MODELS = {"hectares"}
 LOAD = """
