@@ -201,8 +201,8 @@ def _tags(job: ChangeJob, sessions: Sequence[Session], passes: Sequence[Pass]) -
         "SARDINO_BEFORE": json.dumps([found.date for found in before]),
         "SARDINO_AFTER": after.date,
         "SARDINO_NULL": _NULL,
-        "SARDINO_MEANING": "cosine distance of tokens less their window's mean (0 to 2); chance of it without change; "
-        "1: change, 0: none",
+        "SARDINO_MEANING": "distance of tokens, less their window's median (rms over dimensions); the chance of it "
+        "without change; 1: change, 0: none",
         "SARDINO_PARAMETERS": json.dumps(_settings(job)),
         "SARDINO_RUNTIME": sessions[0].predictor.description,
         **({"SARDINO_ATTRIBUTION": spec.attribution} if spec.attribution else {}),

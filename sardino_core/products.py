@@ -105,15 +105,16 @@ def token_embeddings(predictor: Predictor, projection: Projection | None) -> Pro
 
 
 def token_contrasts(predictor: Predictor) -> Product:
-    """Patch tokens less their mean over the window: what sets a patch apart from its surroundings.
+    """Patch tokens less their median over the window, dimension by dimension: what sets a patch apart from the others.
 
-    Every token carries its whole window along, and that part differs from date to date all over the window at once.
+    Every token carries its whole window along, and that part differs from date to date all over the window at once. A
+    change of less than half the window moves the median little.
     """
     tokens = token_embeddings(predictor, None)
 
     def predict(windows: Windows) -> Values:
         values = tokens.predict(windows)
-        return np.asarray(values - values.mean(axis=(2, 3), keepdims=True), np.float32)
+        return np.asarray(values - np.median(values, axis=(2, 3), keepdims=True), np.float32)
 
     return Product(tokens.channels, 1, predict)
 

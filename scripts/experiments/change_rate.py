@@ -26,7 +26,7 @@ from sardino_core.contract.jobs import CONTEXT_OVERLAP, ChangeJob, RunOptions, S
 from sardino_core.simulate import simulate_missing
 from sardino_core.terminal import PlainVoice
 
-SEEDS, OTHER, SIZE = range(501, 505), 100, 384
+SEEDS, OTHER, SIZE = range(501, 509), 100, 384
 RATES = (0.05, 0.01, 0.001)
 SQUARES, APART = (8, 16, 32), 96  # pixels: sides of what is pasted, and the distance from one to the next
 REFERENCES = 3

@@ -68,18 +68,19 @@ def test_a_change_is_marked_with_its_chance(run, model, before, after, tmp_path)
     assert "360 distances of 3 reference dates" in out and "leave-one-out" in err and "no orbit" in err
 
 
-def test_new_water_is_marked_and_what_stayed_is_not(run, tmp_path):
-    """By the starter, which knows water: most of it."""
+def test_new_water_is_marked_and_stands_out(run, tmp_path):
+    """By the starter, which knows water."""
     dates = [dated(tmp_path / "in", f"2024010{day}", speckled(224, 224, day)) for day in (1, 2, 3)]
     values = speckled(224, 224, 9)
     values[:, 64:112, 32:80] -= 12
     later = dated(tmp_path / "in", "20240109", values)
     output = tmp_path / "change.tif"
     assert run("change", "--before", *dates, "--after", later, "--model", "starter", "--output", output)[0] == 0
-    marked = read(output)[0][2]
+    distance, _, marked = read(output)[0]
     water = np.zeros((28, 28), bool)
     water[8:14, 4:10] = True
-    assert marked[water].mean() > 0.5 > 0.1 > marked[~water].mean()
+    assert marked[water].mean() > 0.8 > 2 * marked[~water].mean()
+    assert np.median(distance[water]) > 3 * np.median(distance[~water])
 
 
 def test_the_marks_are_those_of_the_p_values_at_every_rate(run, model, before, after, tmp_path):

@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-_LEAST, _STEP = 1e-8, 1e-3  # the first bin's upper end, and a bin's width as a part of the distance
-_BINS = round(np.log(2 / _LEAST) / _STEP) + 2  # up to 2, the largest distance that there is
+_LEAST, _MOST = 1e-6, 1e4  # tokens are of the order of 1; what lies beyond falls into the first or last bin
+_STEP = 1e-3  # a bin's width, as a part of the distance
+_BINS = round(np.log(_MOST / _LEAST) / _STEP) + 2
 
 
 class NullDistribution:
@@ -21,7 +22,7 @@ class NullDistribution:
         self._counts = np.zeros(_BINS, np.int64)
 
     def add(self, distances: NDArray[np.float32]) -> None:
-        """Distances of any shape, 0 to 2."""
+        """Distances of any shape, 0 or more."""
         self._counts += np.bincount(_bins(distances).ravel(), minlength=_BINS)
 
     @property
@@ -35,7 +36,7 @@ class NullDistribution:
         return np.asarray((1 + as_far[_bins(distances)]) / (1 + self.size), np.float32)
 
     def threshold(self, rate: float) -> float:
-        """The smallest distance whose p-value is at most `rate`; infinite where chance alone reaches 2."""
+        """The smallest distance whose p-value is at most `rate`; infinite where there is none."""
         p_values = (1 + self._counts[::-1].cumsum()[::-1]) / (1 + self.size)
         first = int(np.argmax(p_values <= rate)) if (p_values <= rate).any() else _BINS
         return float(_LEAST * np.exp((first - 1) * _STEP)) if first < _BINS else float("inf")

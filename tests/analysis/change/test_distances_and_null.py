@@ -9,30 +9,26 @@ from hypothesis.extra.numpy import arrays
 from sardino_core.analysis.change.distances import leave_one_out
 from sardino_core.analysis.change.null import NullDistribution
 
-DISTANCES = arrays(np.float32, st.integers(1, 40), elements=st.floats(0, 2, width=32))
+DISTANCES = arrays(np.float32, st.integers(1, 40), elements=st.floats(0, 1024, width=32))
 
 
-def test_equal_dates_have_no_distance_and_opposite_ones_the_largest():
+def test_equal_dates_have_no_distance():
     tokens = np.random.default_rng(0).normal(size=(3, 8, 5)).astype(np.float32)
     same = np.repeat(tokens[:1], 3, axis=0)
     among, after = leave_one_out(same, same[0])
     assert among.shape == (3, 5) and after.shape == (5,)
     np.testing.assert_allclose([*among, after], 0, atol=1e-6)
-    np.testing.assert_allclose(leave_one_out(same, -same[0])[1], 2, rtol=1e-5)
+    np.testing.assert_allclose(leave_one_out(same, same[0] + 3)[1], 3, rtol=1e-5)
 
 
-def test_distances_are_cosines_to_the_mean_of_the_others():
-    tokens = np.random.default_rng(1).normal(size=(4, 8, 1)).astype(np.float64)
-    units = tokens / np.linalg.norm(tokens, axis=1, keepdims=True)
-    among, after = leave_one_out(tokens[:3].astype(np.float32), tokens[3].astype(np.float32))
-
-    def cosine(one, other):
-        return 1 - float(one[:, 0] @ other[:, 0]) / np.linalg.norm(one) / np.linalg.norm(other)
-
-    others = [units[[1, 2]].mean(axis=0), units[[0, 2]].mean(axis=0), units[[0, 1]].mean(axis=0)]
-    expected = [cosine(units[i], others[i]) for i in range(3)]
-    np.testing.assert_allclose(among[:, 0], expected, atol=1e-5)
-    assert after[0] == pytest.approx(np.mean([cosine(units[3], other) for other in others]), abs=1e-5)
+def test_distances_are_root_mean_squares_to_the_mean_of_the_others():
+    tokens = np.random.default_rng(1).normal(size=(4, 8, 5)).astype(np.float32)
+    among, after = leave_one_out(tokens[:3], tokens[3])
+    others = [tokens[[1, 2]].mean(axis=0), tokens[[0, 2]].mean(axis=0), tokens[[0, 1]].mean(axis=0)]
+    for index, other in enumerate(others):
+        np.testing.assert_allclose(among[index], np.sqrt(((tokens[index] - other) ** 2).mean(axis=0)), rtol=1e-5)
+    expected = np.mean([np.sqrt(((tokens[3] - other) ** 2).mean(axis=0)) for other in others], axis=0)
+    np.testing.assert_allclose(after, expected, rtol=1e-5)
 
 
 @given(DISTANCES, DISTANCES)
@@ -41,7 +37,7 @@ def test_p_values_are_never_below_the_exact_ones(null, found):
     distribution.add(null)
     p_values = distribution.p_values(found)
     exact = (1 + (null[None] >= found[:, None]).sum(axis=1)) / (1 + null.size)
-    close = (1 + (null[None] >= found[:, None] * 0.998 - 1e-8).sum(axis=1)) / (1 + null.size)
+    close = (1 + (null[None] >= found[:, None] * 0.998 - 1e-6).sum(axis=1)) / (1 + null.size)
     assert (p_values >= exact - 1e-6).all() and (p_values <= close + 1e-6).all()
 
 
@@ -50,8 +46,8 @@ def test_the_threshold_is_where_the_p_value_falls_to_the_rate(null, rate):
     distribution = NullDistribution()
     distribution.add(null)
     threshold = distribution.threshold(rate)
-    if threshold > 2:
-        assert (distribution.p_values(np.array([2.0], np.float32)) > rate).all()
+    if np.isinf(threshold):
+        assert (distribution.p_values(np.array([1e4], np.float32)) > rate).all()
     else:
         above, below = np.float32(threshold * 1.0005), np.float32(threshold * 0.998)
         assert distribution.p_values(np.array([above])) <= rate < distribution.p_values(np.array([below]))
