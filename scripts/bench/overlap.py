@@ -183,7 +183,7 @@ def changed(first: Map, second: Map, shift: int) -> float:
 
 
 def _extent(grid: RasterGrid, start: int, side: int) -> Extent:
-    (x, y), (far_x, far_y) = (grid.transform * (at, at) for at in (start, start + side))
+    (x, y), (far_x, far_y) = (grid.transform @ (at, at) for at in (start, start + side))
     return min(x, far_x), min(y, far_y), max(x, far_x), max(y, far_y)
 
 

@@ -62,7 +62,7 @@ def main() -> int:
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="starter")
     parser.add_argument("--places", type=int, default=4)
-    parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--size", type=int, default=512, help="pixels a side of a place, whole windows")
     parser.add_argument("--rounds", type=int, default=5, help="of timing")
     arguments = parser.parse_args()
     with TemporaryDirectory(prefix="sardino-quantise-") as folder:
@@ -100,7 +100,7 @@ def exported(model: str, path: Path) -> Path:
     network = build(spec, load_weights(source)).eval()
     example = torch.zeros(2, len(spec.inputs.bands), spec.window, spec.window)
     shapes = {"x": {0: torch.export.Dim("batch", min=1)}}
-    names = {"input_names": [INPUT], "output_names": [OUTPUT]}
+    names = {"input_names": [INPUT], "output_names": [OUTPUT], "verbose": False}
     with torch.no_grad():
         torch.onnx.export(network, (example,), path, dynamo=True, external_data=False, dynamic_shapes=shapes, **names)
     quant_pre_process(path, path)

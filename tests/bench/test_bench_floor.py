@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from sardino_core.contract.model_spec import BackboneSpec
@@ -22,6 +23,7 @@ def test_attention_is_counted():
         assert flops_of(lambda: backbone(torch.zeros(1, 2, 64, 64))) == blocks + embedding
 
 
+@pytest.mark.slow
 def test_the_share_of_the_floor_is_a_share(tmp_path):
     from bench_floor import floor
 
