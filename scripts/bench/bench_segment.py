@@ -62,7 +62,7 @@ def throughput(
         "medians (lowest to highest). Imports are not counted; of `segment` the loading of the model is. Peers are "
         "those of `scripts/bench/peers.txt`, each with the same network, batch and stride. Seam error: "
         f"share of the pixels that change class when the windows are moved by half a stride (on {seam_px} x {seam_px} "
-        f"pixels, a window's width from the edges).\n\n{table(head, rows)}\n\n"
+        f"pixels, half a window from the edges).\n\n{table(head, rows)}\n\n"
         f"Share of the bare forward pass: median **{statistics.median(shares):.2f}** "
         f"({min(shares):.2f} to {max(shares):.2f}); at least 0.90 is wanted."
     )
@@ -103,7 +103,7 @@ def _seam(python: str, way: str, model: str, block: NDArray[np.float32], side: i
         run_way(python, way, model, write_tall(work / "view.tif", view, side), work)
         with rasterio.open(map_of(work, way)) as dataset:
             maps.append(dataset.read(1))
-    return changed(*maps, shift, spec.window)
+    return changed(*maps, shift, spec.window // 2)
 
 
 def _python(way: str, peers: Path) -> str:

@@ -14,41 +14,42 @@ import io
 import math
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from unittest.mock import patch
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from measure import table, tell
+from window_maps import (
+    OVERLAPS,
+    TAPERS,
+    changed,
+    confusion,
+    fitting,
+    half_stride,
+    labels_of,
+    mapped,
+    shared_ground,
+    square,
+)
 
 from sardino_core.contract.jobs import SEGMENT_OVERLAP, RunOptions, SceneOptions, SimulateJob
 from sardino_core.contract.listener import Listener
 from sardino_core.contract.model_spec import ModelSpec
 from sardino_core.models.model_file import read_spec, resolve_model
 from sardino_core.pipeline import open_session
-from sardino_core.products import class_probabilities
-from sardino_core.raster.blending import taper
-from sardino_core.raster.grid import RasterGrid
-from sardino_core.raster.tiles import Axis, plan_axis
+from sardino_core.raster.tiles import plan_axis
 from sardino_core.simulate import simulate_scene
 from sardino_core.study.bootstrap import miou
 
-OVERLAPS = (0.0, 0.125, 0.25, 0.375, 0.5)
 REFERENCE = 0.75
 LARGE = 10_000  # pixels a side of a raster whose windows are counted
 FIRST_SEED = 701  # of places that no model of ours was trained on
-TAPERS: dict[str, Callable[[int], NDArray[np.float64]]] = {"raised cosine": taper, "flat mean": np.ones}
-Extent = tuple[float, float, float, float]
-# The labels' WorldCover classes, as the starter tells them apart.
-_MERGED = {20: 30, 40: 30, 90: 30, 95: 10, 100: 30}
 
 
 @dataclass
@@ -62,27 +63,6 @@ class Found:
 
 
 Table = dict[tuple[str, float], Found]  # by taper and overlap
-
-
-@dataclass(frozen=True)
-class Map:
-    """Probabilities of a whole raster, and the windows that they came from."""
-
-    values: NDArray[np.float32]  # (K, h, w)
-    valid: NDArray[np.bool_]  # (h, w)
-    rows: Axis
-    cols: Axis
-    classes: NDArray[np.uint8]  # (K,) values
-
-    @property
-    def chosen(self) -> NDArray[np.uint8]:
-        """The most probable class (h, w)."""
-        return self.classes[self.values.argmax(axis=0)]
-
-    def near_borders(self) -> NDArray[np.bool_]:
-        """(h, w): at most a token from the edge of a window, the raster's own edges left out."""
-        (height, width), reach = self.valid.shape, self.rows.unit
-        return _near(self.rows, height, reach)[:, None] | _near(self.cols, width, reach)[None]
 
 
 def main() -> int:
@@ -118,73 +98,29 @@ def judge(scene: Path, labels: Path | None, model: str, found: Table) -> None:
     spec = read_spec(resolve_model(model))
     with open_session(SceneOptions((str(scene),)), RunOptions(model), Listener()) as session:
         grid, cell = session.scene.grid, session.plan.cell_px
-    reference = mapped(scene, model, REFERENCE)["raised cosine"]
-    given = None if labels is None else labels_of(labels)
+    tokens = min(grid.height, grid.width) // cell
+    seen = min(fitting(tokens, spec, overlap) for overlap in OVERLAPS) * cell  # the same ground for every overlap
+    ground = shared_ground(tokens, spec)
+    if not ground:
+        raise SystemExit(
+            f"error: {scene.name} has {tokens * cell} pixels a side: too few to move windows of {spec.window}."
+        )
+    reference = mapped(scene, model, REFERENCE)["raised cosine"].values[:, :seen, :seen]
+    given = None if labels is None else labels_of(labels)[:seen, :seen]
     for overlap in OVERLAPS:
         shift = half_stride(spec, overlap)
-        tokens = min(grid.height, grid.width) // cell
         whole, part = (fitting(tokens - taken, spec, overlap) * cell for taken in (0, shift))
-        maps = mapped(scene, model, overlap, _extent(grid, 0, whole))
-        views = [mapped(scene, model, overlap, _extent(grid, start * cell, part)) for start in (0, shift)]
+        maps = mapped(scene, model, overlap, square(grid, 0, whole))
+        views = [mapped(scene, model, overlap, square(grid, start * cell, part)) for start in (0, shift)]
         for name, here in maps.items():
             into = found.setdefault((name, overlap), Found())
-            away = np.abs(here.values - reference.values[:, :whole, :whole]).sum(axis=0) / 2  # total variation, 0 to 1
-            borders = here.near_borders()
-            into.near.append(float(away[borders & here.valid].mean()))
-            into.far.append(float(away[~borders & here.valid].mean()))
-            into.moved.append(changed(*(view[name] for view in views), shift * cell))
+            away = np.abs(here.values[:, :seen, :seen] - reference).sum(axis=0) / 2  # total variation, 0 to 1
+            borders, valid = here.near_borders()[:seen, :seen], here.valid[:seen, :seen]
+            into.near.append(float(away[borders & valid].mean()))
+            into.far.append(float(away[~borders & valid].mean()))
+            into.moved.append(changed(views[0][name], views[1][name], shift * cell, ground, cell))
             if given is not None:
-                into.counts.append(confusion(given[:whole, :whole], here.values.argmax(axis=0), here.classes))
-
-
-def half_stride(spec: ModelSpec, overlap: float) -> int:
-    """In tokens, by which windows are moved."""
-    return round(spec.tokens_per_side * (1 - overlap) / 2)
-
-
-def fitting(tokens: int, spec: ModelSpec, overlap: float) -> int:
-    """The longest side, in tokens, that windows cover with this overlap and no more: on others they lie closer."""
-    stride = math.floor(spec.tokens_per_side * (1 - overlap))
-    return spec.tokens_per_side + (tokens - spec.tokens_per_side) // stride * stride
-
-
-def mapped(scene: Path, model: str, overlap: float, extent: Extent | None = None) -> dict[str, Map]:
-    """By taper, the probabilities that `segment` would blend, of a raster or a part of it."""
-    options = SceneOptions((str(scene),), extent=extent)
-    with open_session(options, RunOptions(model, overlap=overlap), Listener()) as session:
-        product = class_probabilities(session.predictor, session.plan.cell_px)
-        classes = np.array([item.value for item in session.spec.classes], np.uint8)
-        kept: list[NDArray[np.float32]] = []
-
-        def predict(windows: NDArray[np.float32]) -> NDArray[np.float32]:
-            kept.append(product.predict(windows))
-            return kept[-1]
-
-        maps = {}
-        for name, shape in TAPERS.items():
-            again = iter(tuple(kept))
-            asked = replace(product, predict=(lambda _, again=again: next(again)) if kept else predict)
-            with patch("sardino_core.raster.blending.taper", shape), closing(session.rows(asked)) as rows:
-                values, valid = zip(*((part.values, part.valid) for part in rows), strict=True)
-            axes = session.plan.axes(product.scale)
-            maps[name] = Map(np.concatenate(values, axis=1), np.concatenate(valid), *axes, classes)
-    return maps
-
-
-def changed(first: Map, second: Map, shift: int) -> float:
-    """Share of the ground that both views show, half a window from their edges, whose class differs.
-
-    The second begins `shift` pixels further down and to the right.
-    """
-    margin, side = first.rows.window // 2, first.valid.shape[0]
-    a, b = slice(shift + margin, side - margin), slice(margin, side - shift - margin)
-    valid = first.valid[a, a] & second.valid[b, b]
-    return float((first.chosen[a, a] != second.chosen[b, b])[valid].mean())
-
-
-def _extent(grid: RasterGrid, start: int, side: int) -> Extent:
-    (x, y), (far_x, far_y) = (grid.transform @ (at, at) for at in (start, start + side))
-    return min(x, far_x), min(y, far_y), max(x, far_x), max(y, far_y)
+                into.counts.append(confusion(given, here.values.argmax(axis=0)[:seen, :seen], here.classes))
 
 
 def windows_of(length_px: int, spec: ModelSpec, overlap: float) -> int:
@@ -236,24 +172,6 @@ def verdict(found: Table, spec: ModelSpec) -> str:
     )
 
 
-def labels_of(path: Path) -> NDArray[np.uint8]:
-    """Labels of a simulated place (h, w), merged as the starter's classes are."""
-    with rasterio.open(path) as dataset:
-        given: NDArray[np.uint8] = dataset.read(1)
-    for value, merged in _MERGED.items():
-        given[given == value] = merged
-    return given
-
-
-def confusion(given: NDArray[np.uint8], chosen: NDArray[np.integer], values: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """(K, K), reference by map, where the label is one of `values`; `chosen` are indices into them."""
-    count = len(values)
-    index = np.zeros(256, np.int64)
-    index[values] = np.arange(count)
-    known = np.isin(given, values)
-    return np.bincount(index[given[known]] * count + chosen[known], minlength=count**2).reshape(count, count)
-
-
 def draw(found: Table) -> bytes:
     """Change and distance over the number of windows; as PNG."""
     from matplotlib.figure import Figure
@@ -301,13 +219,6 @@ def _mean(values: Sequence[float]) -> float:
 
 def _miou(found: Found) -> float:
     return float(miou(np.sum(found.counts, axis=0)))
-
-
-def _near(axis: Axis, length: int, reach: int) -> NDArray[np.bool_]:
-    edges = [axis.start(index) for index in range(axis.count)]
-    edges = [edge for start in edges for edge in (start, start + axis.window) if 0 < edge < length]
-    at = np.arange(length)
-    return np.any([(at >= edge - reach) & (at < edge + reach) for edge in edges] or [at < 0], axis=0)
 
 
 if __name__ == "__main__":

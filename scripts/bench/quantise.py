@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from onnxruntime.transformers.float16 import convert_float_to_float16
-from overlap import FIRST_SEED, confusion, labels_of
+from overlap import FIRST_SEED
+from window_maps import confusion, labels_of
 
 from sardino_core.contract.jobs import RunOptions, SceneOptions, SimulateJob
 from sardino_core.contract.listener import Listener
@@ -40,7 +41,7 @@ from sardino_core.study.bootstrap import miou
 
 BATCH = 8
 CALIBRATION = 16  # windows, of a place that does not score
-POINTS, GAIN = 0.2, 1.0  # what a form may lose in mIoU, and must gain in speed, to be kept
+POINTS = 0.2  # by which mIoU may differ, for a faster form to be kept
 INPUT, OUTPUT = "windows", "logits"
 Floats = NDArray[np.float32]
 
@@ -155,8 +156,8 @@ def report(
     for name in sessions:
         ratios = [whole / part for whole, part in zip(taken[plain], taken[name], strict=True)]
         points = 100 * (scores[name] - scores[plain])
-        kept = np.median(ratios) > GAIN and points >= -POINTS
-        verdict = "" if name == plain else "may be kept" if kept else "not kept"
+        kept = np.median(ratios) > 1 and abs(points) <= POINTS
+        verdict = "" if name == plain else "may be kept" if kept else "no"
         rows.append((name, spread(ratios), f"{scores[name]:.4f}", f"{points:+.2f}", verdict))
     return table(("", "speed to float32", "mIoU", "points", ""), rows)
 

@@ -11,7 +11,7 @@ import rasterio
 
 from sardino_core.simulate import simulate_arrays
 
-SIZE = 224
+SIZE = 256
 
 
 def test_views_show_the_same_ground():
