@@ -18,7 +18,7 @@ Units = Literal["auto", "db", "power", "amplitude", "uint8db", "dn83"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16"]
 SCRATCH = "scratch"  # instead of a model file: random weights
-SEGMENT_OVERLAP = 0.25  # of the window's side
+SEGMENT_OVERLAP = 0.25  # of the window's side: a third of the error at borders, 1.7 times the windows (docs/overlap.md)
 CONTEXT_OVERLAP = 0.5  # attention and tokens depend on their whole window: a wider cross-fade hides its borders
 
 
