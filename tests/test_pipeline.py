@@ -3,9 +3,14 @@
 import threading
 import time
 
+import numpy as np
 import pytest
 
-from sardino_core.pipeline import batched, read_ahead
+from sardino_core.contract.jobs import RunOptions, SceneOptions
+from sardino_core.contract.listener import Listener
+from sardino_core.pipeline import batched, open_session, read_ahead
+from sardino_core.products import Product
+from tests.raster.scenes import speckled_db, write
 
 
 def running_readers():
@@ -53,3 +58,20 @@ def test_none_is_an_item_like_any_other():
 def test_batches():
     assert list(batched(range(5), 2)) == [[0, 1], [2, 3], [4]]
     assert list(batched([], 2)) == []
+
+
+def test_windows_without_data_never_reach_the_network(tmp_path):
+    db = speckled_db(256, 512)
+    db[:, :, :256] = np.nan
+    path = write(tmp_path / "scene.tif", db, ("VV", "VH"))
+    seen = []
+
+    def predict(windows):
+        seen.append(len(windows))
+        return np.ones((len(windows), 1, 128, 128), np.float32)
+
+    with open_session(SceneOptions((str(path),)), RunOptions("starter", overlap=0.0), Listener()) as session:
+        rows = list(session.rows(Product(1, session.plan.cell_px, predict)))
+    assert session.plan.count == 8 and sum(seen) == 4
+    valid = np.concatenate([part.valid for part in rows])
+    assert not valid[:, :256].any() and valid[:, 256:].all()

@@ -23,7 +23,7 @@ Method = Literal["forest", "logistic", "knn"]
 FEATURE_SETS: Tuple[FeatureSet, ...] = ("bands", "filtered", "attention", "tokens")
 METHODS: Tuple[Method, ...] = ("forest", "logistic", "knn")
 SCRATCH = "scratch"  # instead of a model file: random weights
-SEGMENT_OVERLAP = 0.25  # of the window's side
+SEGMENT_OVERLAP = 0.25  # of the window's side: a third of the error at borders, 1.7 times the windows (docs/overlap.md)
 CONTEXT_OVERLAP = 0.5  # attention and tokens depend on their whole window: a wider cross-fade hides its borders
 
 

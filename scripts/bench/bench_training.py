@@ -5,14 +5,15 @@ from __future__ import annotations
 import statistics
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from arithmetic import Machine, flops_of, measured, timed, wait
+from measure import table
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from sardino_core.contract.listener import Listener
 from sardino_core.training.dino.network import DinoNetwork
@@ -28,18 +29,8 @@ from sardino_core.training.settings.pretrain_config import (
 from sardino_core.training.windows.places import survey
 from sardino_core.training.windows.unlabelled import Chunk, PixelStore, WindowSampler
 
-Table = Callable[[tuple[str, ...], list[tuple[str, ...]]], str]
 MOMENTUM, TEMPERATURE = 0.996, 0.04
 _MANY = 10**6  # windows: the official sizes
-
-
-@dataclass(frozen=True)
-class Machine:
-    """A device, and the rate of its matrix multiply, in FLOP/s."""
-
-    device: torch.device
-    rate: float
-    kind: str  # of the numbers multiplied
 
 
 class PlainNetwork(DinoNetwork):
@@ -50,23 +41,15 @@ class PlainNetwork(DinoNetwork):
         return [self.network.backbone.forward_features(crop) for crop in crops]
 
 
-def training(path: Path, repeats: int, table: Table) -> str:
+def training(path: Path, repeats: int) -> str:
     """Both sections; `path` is a raster with VV and VH."""
     torch.manual_seed(0)
     cuda = torch.cuda.is_available()
     machine = measured(torch.device("cuda"), torch.bfloat16) if cuda else measured(torch.device("cpu"), torch.float32)
-    return "\n\n".join([step_section(machine, repeats, table), data_section(path, machine.device, repeats, table)])
+    return "\n\n".join([step_section(machine, repeats), data_section(path, machine.device, repeats)])
 
 
-def measured(device: torch.device, kind: torch.dtype) -> Machine:
-    """The median rate of a large matrix multiply, of sizes that a transformer uses."""
-    side = 8192 if device.type == "cuda" else 2048
-    a, b = (torch.randn(side, side, device=device, dtype=kind) for _ in range(2))
-    seconds = timed(lambda: a @ b, device, 10)
-    return Machine(device, 2 * side**3 / seconds, str(kind).removeprefix("torch."))
-
-
-def step_section(machine: Machine, repeats: int, table: Table) -> str:
+def step_section(machine: Machine, repeats: int) -> str:
     """ViT-S/16, 2 x 224 + 8 x 96 pixels, official sizes; on a GPU ViT-B/16 as well."""
     cuda = machine.device.type == "cuda"
     batch = 64 if cuda else 4
@@ -90,7 +73,7 @@ def step_section(machine: Machine, repeats: int, table: Table) -> str:
     )
 
 
-def data_section(path: Path, device: torch.device, repeats: int, table: Table) -> str:
+def data_section(path: Path, device: torch.device, repeats: int) -> str:
     """Reading and views of a batch, one after the other on one thread, beside the step that they feed."""
     config = config_of("small", 384, 6, device.type == "cuda")
     batch = 64 if device.type == "cuda" else 4
@@ -106,10 +89,10 @@ def data_section(path: Path, device: torch.device, repeats: int, table: Table) -
         chunk = Chunk(*(np.stack(part) for part in zip(*(x for x, _ in drawn), strict=True)), ("",) * batch, skipped)
         read = time.perf_counter()
         part = prepare(chunk, config, 0, number, device)
-        _wait(device)
+        wait(device)
         viewed = time.perf_counter()
         step(state, part, config, device)
-        _wait(device)
+        wait(device)
         for times, seconds in ((reads, read - began), (views, viewed - read), (steps, time.perf_counter() - viewed)):
             times.append(seconds)
     store.close()
@@ -147,14 +130,13 @@ def paired(
     plain, ours = start(eager, device), start(config, device)
     for network in (plain.student, plain.teacher):
         network.__class__ = PlainNetwork
-    with FlopCounterMode(display=False) as counter:
-        plain_step(plain, part, eager)
+    count = flops_of(lambda: plain_step(plain, part, eager))
     step(ours, part, config, device)
     found: tuple[list[float], list[float]] = ([], [])
     for _ in range(repeats):
         found[0].append(timed(lambda: plain_step(plain, part, eager), device, 1))
         found[1].append(timed(lambda: step(ours, part, config, device), device, 1))
-    return *found, counter.get_total_flops()
+    return *found, count
 
 
 def step(state: State, part: Part, config: PretrainConfig, device: torch.device) -> None:
@@ -190,18 +172,6 @@ def plain_step(state: State, part: Part, config: PretrainConfig) -> None:
             mean.mul_(MOMENTUM).add_((1 - MOMENTUM) * weight)
 
 
-def timed(work: Callable[[], object], device: torch.device, repeats: int) -> float:
-    """Median seconds of a call."""
-    seconds = []
-    for _ in range(repeats):
-        _wait(device)
-        began = time.perf_counter()
-        work()
-        _wait(device)
-        seconds.append(time.perf_counter() - began)
-    return statistics.median(seconds)
-
-
 def _random_part(batch: int, bands: int, side: int, small: int, count: int, device: torch.device) -> Part:
     from sardino_core.training.dino.views import Views
 
@@ -209,11 +179,6 @@ def _random_part(batch: int, bands: int, side: int, small: int, count: int, devi
     local = torch.randn(count * batch, bands, small, small, device=device)
     nothing = torch.zeros(0, device=device)
     return Part(Views(large, local), None, nothing.long(), nothing, 0, ())
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize()
 
 
 def _ours(cuda: bool) -> str:
