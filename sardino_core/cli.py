@@ -20,6 +20,7 @@ from sardino_core.contract.findings import Finding
 from sardino_core.contract.jobs import (
     AccuracyJob,
     AttentionJob,
+    ClusterJob,
     EmbedJob,
     EvaluateJob,
     FinetuneJob,
@@ -31,6 +32,7 @@ from sardino_core.contract.jobs import (
     SamplePointsJob,
     SceneOptions,
     SegmentJob,
+    SimilarityJob,
     SimulateJob,
 )
 from sardino_core.contract.messages import Result
@@ -102,6 +104,33 @@ def _attention(arguments: Namespace, voice: Voice) -> None:
 def _embed(arguments: Namespace, voice: Voice) -> None:
     job = EmbedJob(_scene(arguments), _run(arguments), arguments.output, arguments.components, arguments.dtype)
     voice.result(run_job(job, voice), [arguments.output])
+
+
+def _cluster(arguments: Namespace, voice: Voice) -> None:
+    job = ClusterJob(
+        _scene(arguments),
+        _run(arguments),
+        arguments.output,
+        arguments.clusters,
+        arguments.codebook,
+        arguments.save_codebook,
+        arguments.refine,
+    )
+    result = run_job(job, voice)
+    voice.result(result, _class_lines(result))
+
+
+def _similarity(arguments: Namespace, voice: Voice) -> None:
+    job = SimilarityJob(
+        _scene(arguments),
+        _run(arguments),
+        arguments.output,
+        arguments.references,
+        tuple(arguments.reference_scene),
+        arguments.name_field,
+    )
+    result = run_job(job, voice)
+    voice.result(result, [arguments.output, "  " + ", ".join(result.values["references"])])
 
 
 def _simulate(arguments: Namespace, voice: Voice) -> None:
@@ -262,6 +291,8 @@ _COMMANDS: dict[str, Callable[[Namespace, Voice], None]] = {
     "segment": _segment,
     "attention": _attention,
     "embed": _embed,
+    "cluster": _cluster,
+    "similarity": _similarity,
     "simulate": _simulate,
     "preflight": _preflight,
     "samplepoints": _samplepoints,

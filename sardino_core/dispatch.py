@@ -12,6 +12,7 @@ from sardino_core.contract.errors import SettingInvalid
 from sardino_core.contract.jobs import (
     AccuracyJob,
     AttentionJob,
+    ClusterJob,
     EmbedJob,
     EvaluateJob,
     FinetuneJob,
@@ -22,6 +23,7 @@ from sardino_core.contract.jobs import (
     ProbeJob,
     SamplePointsJob,
     SegmentJob,
+    SimilarityJob,
     SimulateJob,
 )
 from sardino_core.contract.listener import Listener
@@ -53,6 +55,22 @@ def _embed(job: EmbedJob, listener: Listener) -> Result:
     from sardino_core.inference import embed
 
     return embed(job, listener)
+
+
+def _cluster(job: ClusterJob, listener: Listener) -> Result:
+    from sardino_core.environment import require_packages
+
+    if job.codebook is None:
+        require_packages("cluster", "explore", ("sklearn",))
+    from sardino_core.cluster import cluster
+
+    return cluster(job, listener)
+
+
+def _similarity(job: SimilarityJob, listener: Listener) -> Result:
+    from sardino_core.similarity import similarity
+
+    return similarity(job, listener)
 
 
 def _simulate(job: SimulateJob, listener: Listener) -> Result:
@@ -164,6 +182,8 @@ _RUN: dict[type, Callable[[Any, Listener], Result]] = {
     SegmentJob: _segment,
     AttentionJob: _attention,
     EmbedJob: _embed,
+    ClusterJob: _cluster,
+    SimilarityJob: _similarity,
     SimulateJob: _simulate,
     PretrainJob: _pretrain,
     FinetuneJob: _finetune,

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 import sardino_core
 from sardino_core.contract.errors import NoValidData, SettingInvalid
-from sardino_core.contract.jobs import AttentionJob, EmbedJob, SegmentJob
+from sardino_core.contract.jobs import AttentionJob, ClusterJob, EmbedJob, SegmentJob, SimilarityJob
 from sardino_core.contract.listener import Listener
 from sardino_core.contract.messages import Result
 from sardino_core.contract.serial import to_dict
@@ -39,7 +39,8 @@ from sardino_core.raster.writing.class_legend import colour_table, legend, write
 from sardino_core.raster.writing.staging import staged
 from sardino_core.raster.writing.writer import RasterLayout
 
-_SAMPLE_WINDOWS = 64  # for principal components and int8 ranges: thousands of tokens for some hundred dimensions
+SAMPLE_WINDOWS = 64  # for principal components and int8 ranges: thousands of tokens for some hundred dimensions
+MapJob = SegmentJob | AttentionJob | EmbedJob | ClusterJob | SimilarityJob
 
 
 def segment(job: SegmentJob, listener: Listener | None = None) -> Result:
@@ -50,7 +51,7 @@ def segment(job: SegmentJob, listener: Listener | None = None) -> Result:
         OutputFiles(staging, job.scene, job.run, [job.output, job.confidence, job.probabilities, *sidecars]) as files,
         open_session(job.scene, job.run, listener or Listener()) as session,
     ):
-        spec, grid, tags = session.spec, session.scene.grid, _tags(session, job)
+        spec, grid, tags = session.spec, session.scene.grid, provenance(session, job)
         require_head(spec)
         classes, names = legend(spec), [item.name for item in spec.classes]
         class_map = files.open(job.output, grid, RasterLayout("uint8", ["land cover"], 0, tags, colour_table(classes)))
@@ -68,11 +69,11 @@ def segment(job: SegmentJob, listener: Listener | None = None) -> Result:
                 probabilities(with_nodata(rows))
             np.add(pixels, np.bincount(decided.classes.ravel(), minlength=256), out=pixels)
 
-        _stream(session, class_probabilities(session.predictor, session.plan.cell_px), write)
+        stream(session, class_probabilities(session.predictor, session.plan.cell_px), write)
         write_qml(files.aside(sidecars[1]), classes, set(np.flatnonzero(pixels).tolist()))
         files.finish()
     outputs = {"output": job.output, "confidence": job.confidence, "probabilities": job.probabilities}
-    return _result(outputs, session, pixels={item.name: int(pixels[item.value]) for item in classes})
+    return result_of(outputs, session, pixels={item.name: int(pixels[item.value]) for item in classes})
 
 
 def attention(job: AttentionJob, listener: Listener | None = None) -> Result:
@@ -85,12 +86,12 @@ def attention(job: AttentionJob, listener: Listener | None = None) -> Result:
         product = attention_maps(session.predictor, session.plan.cell_px, job.layer, job.heads, job.resolution)
         names = [f"head {i + 1}" for i in range(product.channels)] if job.heads == "all" else [f"{job.heads} of heads"]
         meaning = "attention of the class token within one window, times the number of patches (1 = uniform)"
-        tags = {**_tags(session, job), "SARDINO_MEANING": meaning}
+        tags = {**provenance(session, job), "SARDINO_MEANING": meaning}
         grid = session.cell_grid if product.scale == 1 else session.scene.grid
         write = files.open(job.output, grid, RasterLayout("float32", names, np.nan, tags))
-        _stream(session, product, lambda rows: write(with_nodata(rows)))
+        stream(session, product, lambda rows: write(with_nodata(rows)))
         files.finish()
-    return _result({"output": job.output}, session, layer=job.layer % session.spec.backbone.depth)
+    return result_of({"output": job.output}, session, layer=job.layer % session.spec.backbone.depth)
 
 
 def embed(job: EmbedJob, listener: Listener | None = None) -> Result:
@@ -103,35 +104,35 @@ def embed(job: EmbedJob, listener: Listener | None = None) -> Result:
         width = session.spec.backbone.width
         if job.components > width:
             raise SettingInvalid(f"--components {job.components} is out of range; the tokens have {width} dimensions.")
-        tokens = _sample_tokens(session) if job.components or job.dtype == "int8" else None
+        tokens = sample_tokens(session) if job.components or job.dtype == "int8" else None
         projection = Projection.fit(tokens, job.components) if tokens is not None and job.components else None
         product = token_embeddings(session.predictor, projection)
         scale = None
         if tokens is not None and job.dtype == "int8":
             scale = Int8Scale.fit(tokens if projection is None else projection.apply(tokens))
-        layout = _embedding_layout(product, job.dtype, scale, _tags(session, job), projection)
+        layout = _embedding_layout(product, job.dtype, scale, provenance(session, job), projection)
         write = files.open(job.output, session.cell_grid, layout)
-        _stream(session, product, lambda rows: write(with_nodata(rows) if scale is None else scale.store(rows)))
+        stream(session, product, lambda rows: write(with_nodata(rows) if scale is None else scale.store(rows)))
         files.finish()
     explained = [] if projection is None else [round(float(share), 4) for share in projection.explained]
-    return _result({"output": job.output}, session, dimensions=product.channels, explained_variance=explained)
+    return result_of({"output": job.output}, session, dimensions=product.channels, explained_variance=explained)
 
 
-def _stream(session: Session, product: Product, write: Callable[[Rows], None]) -> None:
+def stream(session: Session, product: Product, write: Callable[[Rows], None]) -> None:
     """Run the network over the scene and write the rows. Raises NoValidData when not one pixel has data."""
     seen = 0
-    with closing(session.rows(product)) as stream:
-        for rows in stream:
+    with closing(session.rows(product)) as finished:
+        for rows in finished:
             write(rows)
             seen += int(rows.valid.sum())
-    _require_data(seen)
+    require_data(seen)
 
 
-def _sample_tokens(session: Session) -> NDArray[np.float32]:
+def sample_tokens(session: Session) -> NDArray[np.float32]:
     """(samples, D) tokens of cells with data, from windows spread over the scene."""
     session.listener.progress(0.0, "sampling token space")
-    found = [session.predictor.tokens(windows)[valid] for windows, valid in session.sample(_SAMPLE_WINDOWS)]
-    _require_data(len(found))
+    found = [session.predictor.tokens(windows)[valid] for windows, valid in session.sample(SAMPLE_WINDOWS)]
+    require_data(len(found))
     return np.concatenate(found)
 
 
@@ -145,7 +146,7 @@ def _embedding_layout(
     return RasterLayout("int8", names, -128, tags, scales=scale.scale.tolist(), offsets=scale.offset.tolist())
 
 
-def _tags(session: Session, job: SegmentJob | AttentionJob | EmbedJob) -> dict[str, str]:
+def provenance(session: Session, job: MapJob) -> dict[str, str]:
     """Provenance: what made this file, from what, and with which settings."""
     spec = session.spec
     return {
@@ -161,7 +162,7 @@ def _tags(session: Session, job: SegmentJob | AttentionJob | EmbedJob) -> dict[s
     }
 
 
-def identity(job: SegmentJob | AttentionJob | EmbedJob, model_sha256: str) -> dict[str, str]:
+def identity(job: MapJob, model_sha256: str) -> dict[str, str]:
     """Two fingerprints by which a rerun knows a result: of the scene's files, and of all that the result depends on."""
     settings = settings_of(job)
     for key in ("batch_size", "device", "precision"):
@@ -171,19 +172,21 @@ def identity(job: SegmentJob | AttentionJob | EmbedJob, model_sha256: str) -> di
     return {"SARDINO_SOURCE_ID": source[:16], "SARDINO_RUN_ID": run[:16]}
 
 
-def settings_of(job: SegmentJob | AttentionJob | EmbedJob) -> dict[str, Any]:
+def settings_of(job: MapJob) -> dict[str, Any]:
     """Everything that was asked for but where to write; files by name alone, since a map may be passed on."""
     settings = to_dict(job)
     settings = {**settings.pop("scene"), **settings.pop("run"), **settings}
-    for key in ("output", "confidence", "probabilities"):
+    for key in ("output", "confidence", "probabilities", "save_codebook"):
         settings.pop(key, None)
-    settings["inputs"] = [Path(name).name for name in settings["inputs"]]
-    for key in ("cutline", "mask", "model"):
+    for key in {"inputs", "reference_scene"} & set(settings):
+        settings[key] = [Path(name).name for name in settings[key]]
+    for key in {"cutline", "mask", "model", "codebook", "references"} & set(settings):
         settings[key] = Path(settings[key]).name if settings[key] else None
     return settings
 
 
-def _require_data(count: int) -> None:
+def require_data(count: int) -> None:
+    """Raises NoValidData when `count`, of whatever has data, is none."""
     if not count:
         raise NoValidData(
             "The area holds no valid pixel: everything is nodata, NaN or masked.",
@@ -191,7 +194,8 @@ def _require_data(count: int) -> None:
         )
 
 
-def _result(outputs: Mapping[str, str | None], session: Session, **values: Any) -> Result:
+def result_of(outputs: Mapping[str, str | None], session: Session, **values: Any) -> Result:
+    """What was written, by role (None: not asked for), and what is told of the run."""
     return Result(
         outputs={role: path for role, path in outputs.items() if path is not None},
         values={"windows": session.plan.count, "model": session.spec.name, **values},

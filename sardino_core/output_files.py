@@ -25,12 +25,19 @@ Write = Callable[[NDArray[Any]], None]
 class OutputFiles:
     """Opens the rasters of a job aside; `finish` completes them, leaving the block in any other way abandons them."""
 
-    def __init__(self, staging: Staging, scene: SceneOptions, run: RunOptions, paths: Sequence[str | None]) -> None:
-        """Claim the outputs (None: not asked for). Raises SettingInvalid for an output that is also an input, and
-        OutputUnwritable where nothing can be written.
+    def __init__(
+        self,
+        staging: Staging,
+        scene: SceneOptions,
+        run: RunOptions,
+        paths: Sequence[str | None],
+        reads: Sequence[str | None] = (),
+    ) -> None:
+        """Claim the outputs (None: not asked for); `reads`: what else the job reads. Raises SettingInvalid for an
+        output that is also an input, and OutputUnwritable where nothing can be written.
         """
         wanted = [path for path in paths if path is not None]
-        _refuse_collisions(wanted, scene, run)
+        _refuse_collisions(wanted, scene, run, reads)
         for path in wanted:
             staging.path(path)
         self._staging, self._run = staging, run
@@ -67,13 +74,15 @@ class OutputFiles:
         self._open.__exit__(kind, error, trace)
 
 
-def _refuse_collisions(outputs: Sequence[str], scene: SceneOptions, run: RunOptions) -> None:
+def _refuse_collisions(
+    outputs: Sequence[str], scene: SceneOptions, run: RunOptions, reads: Sequence[str | None]
+) -> None:
     resolved = [Path(path).resolve() for path in outputs]
     for path in resolved:
         if resolved.count(path) > 1:
             raise SettingInvalid(f"{path} is named for two outputs.", "Give every output its own name.")
     model = resolve_model(run.model)
-    read = [*expand_inputs(scene.inputs), scene.cutline, scene.mask, model, export_path(model)]
+    read = [*expand_inputs(scene.inputs), scene.cutline, scene.mask, model, export_path(model), *reads]
     inputs = {Path(name).resolve() for name in read if name is not None}
     for path in resolved:
         if path in inputs:

@@ -67,7 +67,7 @@ class Session:
 
         Close it (contextlib.closing): a thread reads the scene until then.
         """
-        tiles = (_Input.of(pixels, self, product) for pixels in read_tiles(self.scene, self.plan))
+        tiles = (WindowInput.of(pixels, self, product) for pixels in read_tiles(self.scene, self.plan))
         ahead = read_ahead(tiles, _WINDOWS_AHEAD * self.batch)
         predicted = self._predict(ahead, product)
         try:
@@ -77,18 +77,21 @@ class Session:
 
     def sample(self, count: int) -> Iterator[tuple[Windows, NDArray[np.bool_]]]:
         """Up to `count` windows with data, spread evenly: batches (B, C, S, S) and their cells' validity (B, n, n)."""
-        product = Product(0, 1, lambda windows: windows)
         tiles = islice(self.plan.scattered(), 4 * count)  # of a scene that is mostly empty, not everything is read
-        inputs = (_Input.of(read_tile(self.scene, self.plan, tile), self, product) for tile in tiles)
-        full = (item for item in inputs if item.window is not None)
-        for group in batched(islice(full, count), self.batch):
+        for group in batched(islice(self.read(tiles, 1), count), self.batch):
             self.listener.raise_if_cancelled()
             yield (
                 np.stack([item.window for item in group if item.window is not None]),
                 np.stack([item.valid for item in group]),
             )
 
-    def _predict(self, inputs: Iterable[_Input], product: Product) -> Iterator[TileValues]:
+    def read(self, tiles: Iterable[Tile], scale: int) -> Iterator[WindowInput]:
+        """Those of the windows that have data, with their validity at `scale` output pixels per cell."""
+        product = Product(0, scale, lambda windows: windows)
+        inputs = (WindowInput.of(read_tile(self.scene, self.plan, tile), self, product) for tile in tiles)
+        return (item for item in inputs if item.window is not None)
+
+    def _predict(self, inputs: Iterable[WindowInput], product: Product) -> Iterator[TileValues]:
         done, timed = 0, 0
         for group in batched(inputs, self.batch):
             self.listener.raise_if_cancelled()
@@ -112,7 +115,7 @@ class Session:
 
 
 @dataclass(frozen=True)
-class _Input:
+class WindowInput:
     """A window ready for the network; None where not a single pixel is valid."""
 
     tile: Tile
@@ -120,15 +123,15 @@ class _Input:
     valid: NDArray[np.bool_]  # at the product's scale
 
     @staticmethod
-    def of(pixels: TilePixels, session: Session, product: Product) -> _Input:
+    def of(pixels: TilePixels, session: Session, product: Product) -> WindowInput:
         plan, spec = session.plan, session.spec
         valid = pixels.valid if product.scale == plan.cell_px else cells_with_data(pixels.valid, plan.cell_px)
         if not valid.any():
-            return _Input(pixels.tile, None, valid)
+            return WindowInput(pixels.tile, None, valid)
         db, seen = pixels.backscatter_db, pixels.valid
         if plan.cell_px != spec.backbone.patch:
             db, seen = resample_backscatter(db, seen, resampling_matrix(plan.window_px, spec.window))
-        return _Input(pixels.tile, standardise(db, seen, spec.inputs.bands, spec.inputs.clip_db), valid)
+        return WindowInput(pixels.tile, standardise(db, seen, spec.inputs.bands, spec.inputs.clip_db), valid)
 
 
 @contextmanager

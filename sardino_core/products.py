@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Windows = NDArray[np.float32]  # (B, C, S, S), standardised, network pixels
 Values = NDArray[np.float32]  # (B, channels, n * scale, n * scale), n cells a side
+Shares = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # tokens (..., D) to clusters (..., K)
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,11 @@ class Projection:
         explained = np.clip(variance[order], 0, None) / max(float(variance.clip(0).sum()), 1e-12)
         return Projection(mean.astype(np.float32), basis.astype(np.float32), explained.astype(np.float32))
 
+    def holding(self, share: float) -> Projection:
+        """As few of the components as hold that share of the variance, or all."""
+        count = int(np.searchsorted(np.cumsum(self.explained), share)) + 1
+        return Projection(self.mean, self.basis[:, :count], self.explained[:count])
+
     def apply(self, tokens: NDArray[np.float32]) -> NDArray[np.float32]:
         """(..., D) to (..., N)."""
         return np.asarray((tokens - self.mean) @ self.basis, np.float32)
@@ -99,6 +105,34 @@ def token_embeddings(predictor: Predictor, projection: Projection | None) -> Pro
         return np.ascontiguousarray(np.moveaxis(tokens, 3, 1))
 
     return Product(channels, 1, predict)
+
+
+def cluster_shares(predictor: Predictor, shares: Shares, clusters: int, cell_px: int, refine: bool) -> Product:
+    """How much each patch belongs to each cluster; refined: interpolated between the patches' centres to pixels.
+
+    Shares are interpolated, not tokens: halfway between water and a town, tokens would be those of a third cluster.
+    """
+    side = predictor.spec.tokens_per_side
+    finer = resampling_matrix(side, side * cell_px) if refine else None
+
+    def predict(windows: Windows) -> Values:
+        found = np.ascontiguousarray(np.moveaxis(shares(predictor.tokens(windows)), 3, 1))  # (B, K, n, n)
+        return found if finer is None else resample(found, finer)
+
+    return Product(clusters, 1 if finer is None else cell_px, predict)
+
+
+def measured_bands(spec: ModelSpec) -> list[str]:
+    """The bands that are measured, not differences of others."""
+    return [band.key for band in spec.inputs.bands if "-" not in band.name]
+
+
+def cell_backscatter(windows: Windows, spec: ModelSpec) -> Values:
+    """Mean dB in each cell of the measured bands, (B, n, n, bands), clipped as the network sees them."""
+    side, patch = spec.tokens_per_side, spec.backbone.patch
+    cells = windows.reshape(*windows.shape[:2], side, patch, side, patch).mean(axis=(3, 5))
+    bands = [(index, band) for index, band in enumerate(spec.inputs.bands) if "-" not in band.name]
+    return np.stack([cells[:, index] * band.std_db + band.mean_db for index, band in bands], axis=-1)
 
 
 def cells_with_data(valid: NDArray[np.bool_], cell_px: int) -> NDArray[np.bool_]:

@@ -16,6 +16,7 @@ from sardino_core.contract.jobs import (
     PretrainJob,
     ProbeJob,
     RunOptions,
+    SimilarityJob,
     kind_of,
 )
 
@@ -51,7 +52,7 @@ def _entries(part: Any) -> Iterator[Tuple[str, Any]]:
 def _entries_of_options(job: Any, options: Any) -> Iterator[Tuple[str, Any]]:
     entries = dict(_entries(options))
     if isinstance(options, RunOptions):  # the default of this one depends on the command
-        default = CONTEXT_OVERLAP if isinstance(job, (AttentionJob, EmbedJob)) else SEGMENT_OVERLAP
+        default = CONTEXT_OVERLAP if isinstance(job, (AttentionJob, EmbedJob, SimilarityJob)) else SEGMENT_OVERLAP
         entries["overlap"] = options.overlap
         if options.overlap == default:
             del entries["overlap"]

@@ -73,7 +73,7 @@ def read_polygons(path: str, grid: RasterGrid, role: str) -> Polygons:
     SettingInvalid, AreaOutside (no polygon) or DependencyMissing.
     """
     with rasterio.Env():  # without one, GDAL prints its messages on stderr
-        return Polygons(_on_grid(read_vector(path, role), grid, path, role), grid)
+        return Polygons(polygons_on_grid(read_vector(path, role), grid, path, role), grid)
 
 
 def read_labelled_polygons(
@@ -95,12 +95,13 @@ def read_labelled_polygons(
         )
     with rasterio.Env():
         return {
-            label: Polygons(_on_grid({**document, "features": features}, grid, path, role), grid)
+            label: Polygons(polygons_on_grid({**document, "features": features}, grid, path, role), grid)
             for label, features in groups.items()
         }
 
 
-def _on_grid(document: Mapping[str, Any], grid: RasterGrid, path: str, role: str) -> list[Polygon]:
+def polygons_on_grid(document: Mapping[str, Any], grid: RasterGrid, path: str, role: str) -> list[Polygon]:
+    """The polygons of a GeoJSON object in the grid's CRS. Raises SettingInvalid, or AreaOutside without polygons."""
     polygons = list(_polygons_in(document, f"The {role} {path}"))
     if not polygons:
         raise AreaOutside(f"The {role} {path} holds no polygon.", "Give polygons, in GeoJSON or another vector format.")

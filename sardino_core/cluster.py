@@ -1,0 +1,122 @@
+"""`sardino cluster`: a map of classes that nobody named. The stages in order, no arithmetic.
+
+scene -> tokens of sampled windows -> clusters (or a codebook's) -> windows -> shares, blended -> GeoTIFF with a legend.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sardino_core.analysis.explore.codebook import Codebook, read_codebook
+from sardino_core.contract.jobs import ClusterJob
+from sardino_core.contract.listener import Listener
+from sardino_core.contract.messages import Result
+from sardino_core.inference import SAMPLE_WINDOWS, provenance, require_data, result_of, stream
+from sardino_core.output_files import OutputFiles
+from sardino_core.pipeline import Session, open_session
+from sardino_core.products import Projection, cell_backscatter, cluster_shares, measured_bands
+from sardino_core.raster.blending import Rows
+from sardino_core.raster.writing.class_legend import NODATA, colour_table, write_aux_xml, write_qml
+from sardino_core.raster.writing.staging import staged
+from sardino_core.raster.writing.writer import RasterLayout
+
+_COMPONENTS = 32  # principal components at most
+_EXPLAINED = 0.99  # of the tokens' variance, which the components hold; the rest is noise to distances
+_MEANING = "clusters of patch tokens, numbered from dark to bright; which land cover they are is not known"
+
+
+def cluster(job: ClusterJob, listener: Listener | None = None) -> Result:
+    """Write the map of clusters, its legend and, where asked for, the codebook. Raises SardinoError."""
+    sidecars = [f"{job.output}.aux.xml", str(Path(job.output).with_suffix(".qml"))]
+    outputs = [job.output, *sidecars, job.save_codebook]
+    with (
+        staged() as staging,
+        OutputFiles(staging, job.scene, job.run, outputs, [job.codebook]) as files,
+        open_session(job.scene, job.run, listener or Listener()) as session,
+    ):
+        codebook, chosen = _codebook(session, job)
+        classes = codebook.classes
+        for item in classes:
+            session.listener.log("info", item.name)
+        tags = {**provenance(session, job), "SARDINO_MEANING": _MEANING, "SARDINO_CLUSTERS": json.dumps(chosen)}
+        product = cluster_shares(session.predictor, codebook.shares, codebook.count, session.plan.cell_px, job.refine)
+        grid = session.scene.grid if job.refine else session.cell_grid
+        layout = RasterLayout("uint8", ["clusters"], NODATA, tags, colour_table(classes))
+        write_map = files.open(job.output, grid, layout)
+        write_aux_xml(files.aside(sidecars[0]), classes)
+
+        pixels = np.zeros(256, np.int64)
+
+        def write(rows: Rows) -> None:
+            found = np.where(rows.valid, rows.values.argmax(axis=0) + 1, NODATA).astype(np.uint8)
+            write_map(found[None])
+            np.add(pixels, np.bincount(found.ravel(), minlength=256), out=pixels)
+
+        stream(session, product, write)
+        write_qml(files.aside(sidecars[1]), classes, set(np.flatnonzero(pixels).tolist()))
+        if job.save_codebook is not None:
+            files.aside(job.save_codebook).write_text(codebook.to_json(), encoding="utf-8")
+        files.finish()
+    roles = {"output": job.output, "codebook": job.save_codebook}
+    counts = {item.name: int(pixels[item.value]) for item in classes}
+    return result_of(roles, session, clusters=codebook.count, pixels=counts, **chosen)
+
+
+def _codebook(session: Session, job: ClusterJob) -> tuple[Codebook, dict[str, Any]]:
+    """The clusters, and what is told of how they came about."""
+    if job.codebook is not None:
+        width = session.spec.backbone.width
+        known = read_codebook(job.codebook, session.spec.name, session.model_sha256, width)
+        session.listener.log("info", f"{known.count} clusters of the codebook {Path(job.codebook).name}.")
+        return known, {"chosen": f"by the codebook {Path(job.codebook).name}"}
+    tokens, backscatter_db = _sample(session)
+    projection = Projection.fit(tokens, _COMPONENTS).holding(_EXPLAINED)
+    return _fit(session, job.clusters, projection.apply(tokens), backscatter_db, projection)
+
+
+def _sample(session: Session) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(samples, D) tokens of cells with data in windows spread over the scene, and their dB (samples, B)."""
+    session.listener.progress(0.0, "sampling token space")
+    tokens, backscatter_db = [], []
+    for windows, valid in session.sample(SAMPLE_WINDOWS):
+        tokens.append(session.predictor.tokens(windows)[valid])
+        backscatter_db.append(cell_backscatter(windows, session.spec)[valid])
+    require_data(len(tokens))
+    return np.concatenate(tokens), np.concatenate(backscatter_db)
+
+
+def _fit(
+    session: Session,
+    clusters: int,
+    points: NDArray[np.float32],
+    backscatter_db: NDArray[np.float32],
+    projection: Projection,
+) -> tuple[Codebook, dict[str, Any]]:
+    from sardino_core.analysis.explore.kmeans import choose_clusters, fit_clusters, ordered  # scikit-learn
+
+    told: dict[str, Any] = {"chosen": "as asked for"}
+    if not clusters:
+        choice = choose_clusters(points, lambda fraction, message: _report(session, message))
+        clusters, told = choice.clusters, {"chosen": choice.reason, "agreement": choice.agreement}
+        session.listener.log("info", choice.reason)
+    found = ordered(points, fit_clusters(points, clusters), backscatter_db)
+    return Codebook(
+        model=session.spec.name,
+        model_sha256=session.model_sha256,
+        bands=tuple(measured_bands(session.spec)),
+        backscatter_db=found.backscatter_db,
+        mean=projection.mean,
+        basis=projection.basis,
+        centres=found.centres,
+        variance=found.variance,
+    ), told
+
+
+def _report(session: Session, message: str) -> None:
+    session.listener.raise_if_cancelled()
+    session.listener.progress(0.0, message)
