@@ -10,23 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sardino_core.analysis.explore.codebook import Codebook, read_codebook
 from sardino_core.contract.jobs import ClusterJob
 from sardino_core.contract.listener import Listener
 from sardino_core.contract.messages import Result
-from sardino_core.inference import SAMPLE_WINDOWS, provenance, require_data, result_of, stream
+from sardino_core.inference import provenance, result_of, stream
 from sardino_core.output_files import OutputFiles
 from sardino_core.pipeline import Session, open_session
-from sardino_core.products import Projection, cell_backscatter, cluster_shares, measured_bands
+from sardino_core.products import cluster_shares, measured_bands
 from sardino_core.raster.blending import Rows
 from sardino_core.raster.writing.class_legend import NODATA, colour_table, write_aux_xml, write_qml
 from sardino_core.raster.writing.staging import staged
 from sardino_core.raster.writing.writer import RasterLayout
+from sardino_core.token_space import sample_patches
 
-_COMPONENTS = 32  # principal components at most
-_EXPLAINED = 0.99  # of the tokens' variance, which the components hold; the rest is noise to distances
 _MEANING = "clusters of patch tokens, numbered from dark to bright; which land cover they are is not known"
 
 
@@ -74,47 +72,30 @@ def _codebook(session: Session, job: ClusterJob) -> tuple[Codebook, dict[str, An
         known = read_codebook(job.codebook, session.spec.name, session.model_sha256, width)
         session.listener.log("info", f"{known.count} clusters of the codebook {Path(job.codebook).name}.")
         return known, {"chosen": f"by the codebook {Path(job.codebook).name}"}
-    tokens, backscatter_db = _sample(session)
-    projection = Projection.fit(tokens, _COMPONENTS).holding(_EXPLAINED)
-    return _fit(session, job.clusters, projection.apply(tokens), backscatter_db, projection)
+    return _fit(session, job.clusters)
 
 
-def _sample(session: Session) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(samples, D) tokens of cells with data in windows spread over the scene, and their dB (samples, B)."""
-    session.listener.progress(0.0, "sampling token space")
-    tokens, backscatter_db = [], []
-    for windows, valid in session.sample(SAMPLE_WINDOWS):
-        tokens.append(session.predictor.tokens(windows)[valid])
-        backscatter_db.append(cell_backscatter(windows, session.spec)[valid])
-    require_data(len(tokens))
-    return np.concatenate(tokens), np.concatenate(backscatter_db)
-
-
-def _fit(
-    session: Session,
-    clusters: int,
-    points: NDArray[np.float32],
-    backscatter_db: NDArray[np.float32],
-    projection: Projection,
-) -> tuple[Codebook, dict[str, Any]]:
+def _fit(session: Session, clusters: int) -> tuple[Codebook, dict[str, Any]]:
     from sardino_core.analysis.explore.kmeans import choose_clusters, fit_clusters, ordered  # scikit-learn
 
+    patches = sample_patches(session)
     told: dict[str, Any] = {"chosen": "as asked for"}
     if not clusters:
-        choice = choose_clusters(points, lambda fraction, message: _report(session, message))
+        choice = choose_clusters(patches.points, lambda fraction, message: _report(session, message))
         clusters, told = choice.clusters, {"chosen": choice.reason, "agreement": choice.agreement}
         session.listener.log("info", choice.reason)
-    found = ordered(points, fit_clusters(points, clusters), backscatter_db)
-    return Codebook(
+    found = ordered(patches.points, fit_clusters(patches.points, clusters), patches.backscatter_db)
+    codebook = Codebook(
         model=session.spec.name,
         model_sha256=session.model_sha256,
         bands=tuple(measured_bands(session.spec)),
         backscatter_db=found.backscatter_db,
-        mean=projection.mean,
-        basis=projection.basis,
+        mean=patches.space.mean,
+        basis=patches.space.basis,
         centres=found.centres,
         variance=found.variance,
-    ), told
+    )
+    return codebook, told
 
 
 def _report(session: Session, message: str) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from sardino_core.analysis.explore.steady import SteadySpace
 from sardino_core.contract.model_spec import UNSURE_VALUE, ModelSpec
 from sardino_core.models.outputs import layer_index
 from sardino_core.raster.blending import Rows
@@ -84,17 +85,12 @@ class Projection:
         explained = np.clip(variance[order], 0, None) / max(float(variance.clip(0).sum()), 1e-12)
         return Projection(mean.astype(np.float32), basis.astype(np.float32), explained.astype(np.float32))
 
-    def holding(self, share: float) -> Projection:
-        """As few of the components as hold that share of the variance, or all."""
-        count = int(np.searchsorted(np.cumsum(self.explained), share)) + 1
-        return Projection(self.mean, self.basis[:, :count], self.explained[:count])
-
     def apply(self, tokens: NDArray[np.float32]) -> NDArray[np.float32]:
         """(..., D) to (..., N)."""
         return np.asarray((tokens - self.mean) @ self.basis, np.float32)
 
 
-def token_embeddings(predictor: Predictor, projection: Projection | None) -> Product:
+def token_embeddings(predictor: Predictor, projection: Projection | SteadySpace | None) -> Product:
     """Patch tokens on the patch grid, all dimensions or projected."""
     channels = predictor.spec.backbone.width if projection is None else projection.basis.shape[1]
 

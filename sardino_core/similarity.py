@@ -13,12 +13,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sardino_core.analysis.explore.likeness import MarkedTokens, cosines
+from sardino_core.analysis.explore.likeness import MarkedPoints, cosines
+from sardino_core.analysis.explore.steady import SteadySpace
 from sardino_core.contract.errors import AreaOutside, NoValidData
 from sardino_core.contract.jobs import SimilarityJob
 from sardino_core.contract.listener import Listener
 from sardino_core.contract.messages import Result
-from sardino_core.inference import provenance, result_of, sample_tokens, stream
+from sardino_core.inference import provenance, result_of, stream
 from sardino_core.output_files import OutputFiles
 from sardino_core.pipeline import Session, WindowInput, batched, open_session
 from sardino_core.products import token_embeddings
@@ -29,17 +30,18 @@ from sardino_core.raster.reading.polygons import Polygons
 from sardino_core.raster.tiles import Tile
 from sardino_core.raster.writing.staging import staged
 from sardino_core.raster.writing.writer import RasterLayout
+from sardino_core.token_space import sample_patches
 
-_MEANING = "cosine, -1 to 1, of each patch's token with that of the reference, without what all tokens have in common"
+_MEANING = "cosine, -1 to 1, of each patch's token with that of the reference, in what stays when the window is moved"
 
 
 @dataclass(frozen=True)
 class References:
-    """What is sought: a token per name, and the token that the scene of the references has in common."""
+    """What is sought: a point per name, in the space that patches of the references' scene are compared in."""
 
     names: list[str]  # R
-    tokens: NDArray[np.float64]  # (R, D)
-    common: NDArray[np.float32]  # (D,)
+    points: NDArray[np.float32]  # (R, N)
+    space: SteadySpace
 
 
 def similarity(job: SimilarityJob, listener: Listener | None = None) -> Result:
@@ -58,10 +60,10 @@ def similarity(job: SimilarityJob, listener: Listener | None = None) -> Result:
         write = files.open(job.output, session.cell_grid, RasterLayout("float32", sought.names, np.nan, tags))
 
         def write_rows(rows: Rows) -> None:
-            found = cosines(rows.values, sought.common, sought.tokens)
+            found = cosines(rows.values, sought.points)
             write(np.where(rows.valid, found, np.float32("nan")))
 
-        stream(session, token_embeddings(session.predictor, None), write_rows)
+        stream(session, token_embeddings(session.predictor, sought.space), write_rows)
         files.finish()
     return result_of({"output": job.output}, session, references=sought.names)
 
@@ -85,21 +87,22 @@ def _references(session: Session, job: SimilarityJob) -> References:
     for name, area in marks.items():
         _require_inside(name, area, session, job)
     areas = list(marks.values())
-    seen = MarkedTokens(len(areas), session.spec.backbone.width)
+    space = sample_patches(session).space
+    seen = MarkedPoints(len(areas), space.basis.shape[1])
     tiles = [tile for tile in session.plan.tiles() if _covered(areas, session, tile).any()]
     for group in batched(session.read(tiles, session.plan.cell_px), session.batch):
         session.listener.raise_if_cancelled()
         session.listener.progress(0.0, "reading the references")
         tokens = session.predictor.tokens(np.stack([item.window for item in group if item.window is not None]))
         for item, found in zip(group, tokens, strict=True):
-            seen.add(found, _marked(areas, session, item))
+            seen.add(space.apply(found), _marked(areas, session, item))
     for name, pixels in zip(marks, seen.pixels, strict=True):
         if not pixels:
             raise NoValidData(
                 f"The reference {name!r} of {job.references} lies on nodata, or covers no pixel's centre.",
                 "Move it to where the raster has data, or draw it larger.",
             )
-    return References(list(marks), seen.mean(), sample_tokens(session).mean(axis=0))
+    return References(list(marks), seen.mean(), space)
 
 
 def _require_inside(name: str, area: Polygons, session: Session, job: SimilarityJob) -> None:
