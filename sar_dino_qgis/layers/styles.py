@@ -39,7 +39,7 @@ _RAMPS = {
 
 
 def write_style(path: str, kind: str) -> None:
-    """Write the style of a raster; `kind` is classes, confidence, attention or embeddings."""
+    """Write the style of a raster; `kind` is classes, confidence, attention, embeddings or similarity."""
     if kind == "classes":
         return
     options = QgsRasterLayer.LayerOptions(False)  # no default style: that would cost statistics, and leave a file
@@ -53,6 +53,8 @@ def write_style(path: str, kind: str) -> None:
 def _renderer(layer: QgsRasterLayer, kind: str) -> QgsRasterRenderer:
     if kind == "confidence":
         return _ramp(layer, "Viridis", 0.0, 1.0)
+    if kind == "similarity":
+        return _ramp(layer, "Viridis", -1.0, 1.0)
     if kind == "embeddings" and layer.bandCount() >= 3:
         return _colours(layer)
     return _ramp(layer, "Magma" if kind == "attention" else "Viridis", *_range(layer, 1))

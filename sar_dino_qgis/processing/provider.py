@@ -9,6 +9,7 @@ from sar_dino_qgis.icons import icon, icon_path
 from sar_dino_qgis.processing.accuracy import Accuracy
 from sar_dino_qgis.processing.attention import Attention
 from sar_dino_qgis.processing.checkenvironment import CheckEnvironment
+from sar_dino_qgis.processing.cluster import Cluster
 from sar_dino_qgis.processing.embeddings import Embeddings
 from sar_dino_qgis.processing.finetune import Finetune
 from sar_dino_qgis.processing.mergeclasses import MergeClasses
@@ -17,6 +18,7 @@ from sar_dino_qgis.processing.pretrain import Pretrain
 from sar_dino_qgis.processing.samplepoints import SamplePoints
 from sar_dino_qgis.processing.segment import Segment
 from sar_dino_qgis.processing.shipped_model import shipped_models
+from sar_dino_qgis.processing.similarity import Similarity
 from sar_dino_qgis.worker.process import WorkerPool
 from sardino_core import __version__
 
@@ -24,6 +26,8 @@ ALGORITHMS = (
     Segment,
     Attention,
     Embeddings,
+    Cluster,
+    Similarity,
     Preflight,
     MergeClasses,
     SamplePoints,

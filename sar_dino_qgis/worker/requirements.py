@@ -25,6 +25,8 @@ TRAINING = (
     "tensorboard>=2.16",
 )
 
+EXPLORE = ("scikit-learn>=1.5",)
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -44,8 +46,8 @@ KINDS = {
     "light": Kind("light", "maps, attention and embeddings on the processor", LIGHT, 90, 300, _CORE),
     "full": Kind(
         "full",
-        "training and GPUs as well",
-        LIGHT + TRAINING,
+        "training, new clusters and GPUs as well",
+        LIGHT + TRAINING + EXPLORE,
         2900 if _CUDA else 450,
         6000 if _CUDA else 1600,
         (*_CORE, "torch", "training"),

@@ -10,7 +10,7 @@ from pathlib import Path
 from markdown import Markdown
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-PAGES = ("plugin", "preparing", "accuracy", "training", "pretraining")
+PAGES = ("plugin", "preparing", "explore", "accuracy", "training", "pretraining")
 _PICTURE = re.compile(r"!\[[^\]]*\]\(([^)]+\.png)\)")
 _LINK = re.compile(r'href="(\w+)\.md"')
 _STYLE = """

@@ -10,6 +10,7 @@ from sardino_core.contract.jobs import (
     CONTEXT_OVERLAP,
     AccuracyJob,
     AttentionJob,
+    ClusterJob,
     EmbedJob,
     EvaluateJob,
     FinetuneJob,
@@ -21,6 +22,7 @@ from sardino_core.contract.jobs import (
     SamplePointsJob,
     SceneOptions,
     SegmentJob,
+    SimilarityJob,
     SimulateJob,
 )
 from sardino_core.contract.messages import Result
@@ -45,6 +47,11 @@ JOBS = [
     AttentionJob(FULL, STARTER, "out.tif", -3, "mean", "patch"),
     EmbedJob(PLAIN, WIDE, "out.tif"),
     EmbedJob(PLAIN, FULL_RUN, "out.tif", 3, "int8"),
+    ClusterJob(PLAIN, STARTER, "out.tif"),
+    ClusterJob(FULL, WIDE, "out.tif", 8, save_codebook="c.json", refine=True),
+    ClusterJob(PLAIN, FULL_RUN, "out.tif", codebook="c.json"),
+    SimilarityJob(PLAIN, WIDE, "out.tif", "marks.geojson"),
+    SimilarityJob(FULL, STARTER, "out.tif", "my marks.gpkg", ("a VV.tif", "a VH.tif"), "kind"),
     SimulateJob("place"),
     SimulateJob("place", 64, 9, "ascending", "fall", True),
     PreflightJob(PLAIN, STARTER),

@@ -12,8 +12,8 @@ from qgis.core import QgsApplication, QgsProcessingAlgorithm
 from tests.qgis.conftest import ROOT
 
 NAMES = {
-    "segment", "attention", "embeddings", "preflight", "mergeclasses", "samplepoints", "accuracy", "pretrain",
-    "finetune", "checkenvironment",
+    "segment", "attention", "embeddings", "cluster", "similarity", "preflight", "mergeclasses", "samplepoints",
+    "accuracy", "pretrain", "finetune", "checkenvironment",
 }  # fmt: skip
 MODELS = {"hectares"}
 LOAD = """

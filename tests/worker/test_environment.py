@@ -10,7 +10,7 @@ import pytest
 
 from sar_dino_qgis.worker import environment as env
 from sar_dino_qgis.worker.environment_maker import Plan, create, describe, repair
-from sar_dino_qgis.worker.requirements import KINDS, LIGHT, TRAINING
+from sar_dino_qgis.worker.requirements import EXPLORE, KINDS, LIGHT, TRAINING
 from sardino_core.contract.errors import Cancelled, EnvironmentFailed, EnvironmentMissing, SettingInvalid
 from sardino_core.contract.leftovers import try_lock
 from tests.worker.conftest import ROOT, Recorder, gone
@@ -181,6 +181,7 @@ def test_the_lists_are_those_of_the_package():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert list(LIGHT) == project["dependencies"]
     assert list(TRAINING) == project["optional-dependencies"]["torch"]
+    assert set(EXPLORE) <= set(project["optional-dependencies"]["explore"])
 
 
 def test_a_python_is_named_by_a_relative_path(tmp_path, monkeypatch):
