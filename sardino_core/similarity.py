@@ -89,7 +89,7 @@ def _references(session: Session, job: SimilarityJob) -> References:
     areas = list(marks.values())
     space = sample_patches(session).space
     seen = MarkedPoints(len(areas), space.basis.shape[1])
-    tiles = [tile for tile in session.plan.tiles() if _covered(areas, session, tile).any()]
+    tiles = (tile for tile in session.plan.tiles() if _covered(areas, session, tile).any())
     for group in batched(session.read(tiles, session.plan.cell_px), session.batch):
         session.listener.raise_if_cancelled()
         session.listener.progress(0.0, "reading the references")

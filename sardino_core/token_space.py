@@ -61,7 +61,7 @@ def _spots(session: Session) -> Iterator[tuple[NDArray[np.float32], NDArray[np.f
             continue
         windows = np.stack([item.window for item in items if item.window is not None])
         parts = [_common(plan, tiles, item) for item in items]
-        valid = items[0].valid[parts[0]]
+        valid = items[0].valid[parts[0]] & _inside(plan, tiles[-1], parts[-1])
         tokens = session.predictor.tokens(windows)
         if valid.any():
             seen = [found[part][valid] for found, part in zip(tokens, parts, strict=True)]
@@ -76,3 +76,10 @@ def _common(plan: TilePlan, tiles: list[Tile], item: WindowInput) -> tuple[slice
     ends = (first[0] + plan.rows.window, first[1] + plan.cols.window)
     rows, cols = (slice(int(low - own), int(high - own)) for low, high, own in zip(last, ends, here, strict=True))
     return rows, cols
+
+
+def _inside(plan: TilePlan, tile: Tile, part: tuple[slice, slice]) -> NDArray[np.bool_]:
+    """Which cells of a part of the window are the raster's own; beyond its edge they are mirrored."""
+    rows = plan.rows.start(tile.row_index) + np.arange(part[0].start, part[0].stop) < plan.rows.length
+    cols = plan.cols.start(tile.col_index) + np.arange(part[1].start, part[1].stop) < plan.cols.length
+    return np.asarray(np.outer(rows, cols), bool)
