@@ -16,7 +16,7 @@ from sardino_core.products import cell_backscatter
 from sardino_core.raster.tiles import Tile, TilePlan, plan_tiles
 
 _SPOTS = 48  # where windows overlap, spread over the scene: some thousand patches
-_COMPONENTS = 16  # of the steady space; more change no figure of docs/token_space.md by more than a hundredth
+_COMPONENTS = 16  # of the steady space; from 8 on docs/token_space.md changes little
 
 
 @dataclass(frozen=True)
