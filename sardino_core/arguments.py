@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from sardino_core import __version__, training_arguments
-from sardino_core.contract.jobs import CONTEXT_OVERLAP, FEATURE_SETS, METHODS, SEGMENT_OVERLAP
+from sardino_core.contract.jobs import CONTEXT_OVERLAP, FEATURE_SETS, METHODS, MOST_CLUSTERS, SEGMENT_OVERLAP
 from sardino_core.scene_arguments import add_bands_and_units
 
 _EXAMPLES = """\
@@ -19,6 +19,8 @@ _EXAMPLES = """\
   sardino embed scene.tif --model starter --output tokens.tif --components 3
   sardino explore scene.tif --model starter --at 507300,4994200 --mode similarity --output similar.tif
   sardino classify scene.tif --model starter --training polygons.geojson --output map.tif --report report.html
+  sardino cluster scene.tif --model starter --clusters auto --output clusters.tif --save-codebook codebook.json
+  sardino similarity scene.tif --model starter --references marks.geojson --output similarity.tif
   sardino simulate --output demo --size 1024 --seed 7
   sardino preflight scene.tif --model starter --output preflight.html
   sardino mergeclasses landcover.tif --classes "10,20=1:woodland:#1b7837" 254=0 --output merged.tif
@@ -108,6 +110,26 @@ def _add_classify(commands) -> None:  # type: ignore[no-untyped-def]
     parser.add_argument("--save-classifier", metavar="SKOPS", help="also keep the classifier, for other scenes")
     parser.add_argument("--classifier", metavar="SKOPS", help="apply a kept one; instead of --training")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the pixels drawn; default: 0")
+
+
+def _add_cluster(commands) -> None:  # type: ignore[no-untyped-def]
+    parser = commands.add_parser("cluster", help="classes without labels: clusters of tokens, from dark to bright")
+    _raster_job(parser, SEGMENT_OVERLAP)
+    parser.add_argument("--clusters", type=_number_or_auto, default=0, metavar="K", help=f"2 to {MOST_CLUSTERS}; "
+                        "default: auto, the most that two halves of the sample agree on")  # fmt: skip
+    parser.add_argument("--codebook", metavar="JSON", help="clusters of an earlier run: the same classes again")
+    parser.add_argument("--save-codebook", metavar="JSON", help="also write the clusters, for other scenes")
+    parser.add_argument("--refine", action="store_true", help="borders between the patches' centres, on the raster's "
+                        "pixels; otherwise one pixel per patch")  # fmt: skip
+
+
+def _add_similarity(commands) -> None:  # type: ignore[no-untyped-def]
+    parser = commands.add_parser("similarity", help="how alike every patch is to places that you mark")
+    _raster_job(parser, CONTEXT_OVERLAP)
+    parser.add_argument("--references", required=True, metavar="MARKS", help="points or polygons, in any CRS")
+    parser.add_argument("--reference-scene", nargs="+", default=(), metavar="INPUT", help="the scene that they lie in, "
+                        "read with the same --bands and --units; default: the scene itself")  # fmt: skip
+    parser.add_argument("--name-field", metavar="NAME", help="one band for each of its values; default: one for all")
 
 
 def _add_simulate(commands) -> None:  # type: ignore[no-untyped-def]
@@ -258,9 +280,13 @@ def _raster_job(parser: ArgumentParser, overlap: float, *, report: bool = False)
 def _running(parser: ArgumentParser, overlap: float) -> None:
     run = parser.add_argument_group("how the model is run")
     run.add_argument("--overlap", type=float, default=overlap, help="of windows, 0 to 0.75; default: %(default)s")
-    run.add_argument("--batch-size", type=_batch_size, default=0, metavar="N", help="windows at once; default: auto")
+    run.add_argument("--batch-size", type=_number_or_auto, default=0, metavar="N", help="windows at once; default: auto")
     run.add_argument("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto", help="cuda: NVIDIA; mps: "
                      "Apple; auto: the first GPU that works (with DirectML, too), or the CPU")  # fmt: skip
+    run.add_argument(
+        "--batch-size", type=_number_or_auto, default=0, metavar="N", help="windows at once; default: auto"
+    )
+    run.add_argument("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto")
     run.add_argument("--precision", choices=["auto", "fp32", "bf16"], default="auto")
     run.add_argument("--format", choices=["gtiff", "cog"], default="gtiff")
     run.add_argument("--overviews", action="store_true", help="add overviews for quick display")
@@ -307,7 +333,7 @@ def _place(text: str) -> tuple[float, float]:
     return x, y
 
 
-def _batch_size(text: str) -> int:
+def _number_or_auto(text: str) -> int:
     if text == "auto":
         return 0
     if not text.isdigit() or int(text) < 1:
@@ -321,6 +347,8 @@ _COMMANDS: dict[str, Callable[[Any], None]] = {
     "embed": _add_embed,
     "explore": _add_explore,
     "classify": _add_classify,
+    "cluster": _add_cluster,
+    "similarity": _add_similarity,
     "simulate": _add_simulate,
     "model": _add_model,
     "preflight": _add_preflight,

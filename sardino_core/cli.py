@@ -22,6 +22,7 @@ from sardino_core.contract.jobs import (
     AttentionJob,
     ChangeJob,
     ClassifyJob,
+    ClusterJob,
     CompositeJob,
     EmbedJob,
     EvaluateJob,
@@ -35,6 +36,7 @@ from sardino_core.contract.jobs import (
     SamplePointsJob,
     SceneOptions,
     SegmentJob,
+    SimilarityJob,
     SimulateJob,
 )
 from sardino_core.contract.messages import Result
@@ -139,6 +141,33 @@ def _classify(arguments: Namespace, voice: Voice) -> None:
     )
     result = run_job(job, voice)
     voice.result(result, [*_class_lines(result), *result.values["summary"]])
+
+
+def _cluster(arguments: Namespace, voice: Voice) -> None:
+    job = ClusterJob(
+        _scene(arguments),
+        _run(arguments),
+        arguments.output,
+        arguments.clusters,
+        arguments.codebook,
+        arguments.save_codebook,
+        arguments.refine,
+    )
+    result = run_job(job, voice)
+    voice.result(result, _class_lines(result))
+
+
+def _similarity(arguments: Namespace, voice: Voice) -> None:
+    job = SimilarityJob(
+        _scene(arguments),
+        _run(arguments),
+        arguments.output,
+        arguments.references,
+        tuple(arguments.reference_scene),
+        arguments.name_field,
+    )
+    result = run_job(job, voice)
+    voice.result(result, [arguments.output, "  " + ", ".join(result.values["references"])])
 
 
 def _simulate(arguments: Namespace, voice: Voice) -> None:
@@ -349,6 +378,8 @@ _COMMANDS: dict[str, Callable[[Namespace, Voice], None]] = {
     "embed": _embed,
     "explore": _explore,
     "classify": _classify,
+    "cluster": _cluster,
+    "similarity": _similarity,
     "simulate": _simulate,
     "preflight": _preflight,
     "samplepoints": _samplepoints,

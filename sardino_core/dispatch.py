@@ -14,6 +14,7 @@ from sardino_core.contract.jobs import (
     AttentionJob,
     ChangeJob,
     ClassifyJob,
+    ClusterJob,
     CompositeJob,
     EmbedJob,
     EvaluateJob,
@@ -26,6 +27,7 @@ from sardino_core.contract.jobs import (
     ProbeJob,
     SamplePointsJob,
     SegmentJob,
+    SimilarityJob,
     SimulateJob,
 )
 from sardino_core.contract.listener import Listener
@@ -72,6 +74,22 @@ def _classify(job: ClassifyJob, listener: Listener) -> Result:
     from sardino_core.classify import classify
 
     return classify(job, listener)
+
+
+def _cluster(job: ClusterJob, listener: Listener) -> Result:
+    from sardino_core.environment import require_packages
+
+    if job.codebook is None:
+        require_packages("cluster", "explore", ("sklearn",))
+    from sardino_core.cluster import cluster
+
+    return cluster(job, listener)
+
+
+def _similarity(job: SimilarityJob, listener: Listener) -> Result:
+    from sardino_core.similarity import similarity
+
+    return similarity(job, listener)
 
 
 def _simulate(job: SimulateJob, listener: Listener) -> Result:
@@ -197,6 +215,8 @@ _RUN: dict[type, Callable[[Any, Listener], Result]] = {
     EmbedJob: _embed,
     ExploreJob: _explore,
     ClassifyJob: _classify,
+    ClusterJob: _cluster,
+    SimilarityJob: _similarity,
     SimulateJob: _simulate,
     PretrainJob: _pretrain,
     FinetuneJob: _finetune,

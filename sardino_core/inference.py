@@ -17,7 +17,15 @@ from numpy.typing import NDArray
 
 import sardino_core
 from sardino_core.contract.errors import NoValidData, SettingInvalid
-from sardino_core.contract.jobs import AttentionJob, ClassifyJob, EmbedJob, ExploreJob, SegmentJob
+from sardino_core.contract.jobs import (
+    AttentionJob,
+    ClassifyJob,
+    ClusterJob,
+    EmbedJob,
+    ExploreJob,
+    SegmentJob,
+    SimilarityJob,
+)
 from sardino_core.contract.listener import Listener
 from sardino_core.contract.messages import Result
 from sardino_core.contract.serial import to_dict
@@ -39,8 +47,8 @@ from sardino_core.raster.writing.class_legend import colour_table, legend, write
 from sardino_core.raster.writing.staging import staged
 from sardino_core.raster.writing.writer import RasterLayout
 
-RasterJob = SegmentJob | AttentionJob | EmbedJob | ExploreJob
-_SAMPLE_WINDOWS = 64  # for principal components and int8 ranges: thousands of tokens for some hundred dimensions
+RasterJob = SegmentJob | AttentionJob | EmbedJob | ExploreJob | ClusterJob | SimilarityJob
+SAMPLE_WINDOWS = 64  # for principal components and int8 ranges: thousands of tokens for some hundred dimensions
 
 
 def segment(job: SegmentJob, listener: Listener | None = None) -> Result:
@@ -69,11 +77,11 @@ def segment(job: SegmentJob, listener: Listener | None = None) -> Result:
                 probabilities(with_nodata(rows))
             np.add(pixels, np.bincount(decided.classes.ravel(), minlength=256), out=pixels)
 
-        _stream(session, class_probabilities(session.predictor, session.plan.cell_px), write)
+        stream(session, class_probabilities(session.predictor, session.plan.cell_px), write)
         write_qml(files.aside(sidecars[1]), classes, set(np.flatnonzero(pixels).tolist()))
         files.finish()
     outputs = {"output": job.output, "confidence": job.confidence, "probabilities": job.probabilities}
-    return _result(outputs, session, pixels={item.name: int(pixels[item.value]) for item in classes})
+    return result_of(outputs, session, pixels={item.name: int(pixels[item.value]) for item in classes})
 
 
 def attention(job: AttentionJob, listener: Listener | None = None) -> Result:
@@ -89,9 +97,9 @@ def attention(job: AttentionJob, listener: Listener | None = None) -> Result:
         tags = {**tags_of(session, job), "SARDINO_MEANING": meaning}
         grid = session.cell_grid if product.scale == 1 else session.scene.grid
         write = files.open(job.output, grid, RasterLayout("float32", names, np.nan, tags))
-        _stream(session, product, lambda rows: write(with_nodata(rows)))
+        stream(session, product, lambda rows: write(with_nodata(rows)))
         files.finish()
-    return _result({"output": job.output}, session, layer=job.layer % session.spec.backbone.depth)
+    return result_of({"output": job.output}, session, layer=job.layer % session.spec.backbone.depth)
 
 
 def embed(job: EmbedJob, listener: Listener | None = None) -> Result:
@@ -112,17 +120,17 @@ def embed(job: EmbedJob, listener: Listener | None = None) -> Result:
             scale = Int8Scale.fit(tokens if projection is None else projection.apply(tokens))
         layout = _embedding_layout(product, job.dtype, scale, tags_of(session, job), projection)
         write = files.open(job.output, session.cell_grid, layout)
-        _stream(session, product, lambda rows: write(with_nodata(rows) if scale is None else scale.store(rows)))
+        stream(session, product, lambda rows: write(with_nodata(rows) if scale is None else scale.store(rows)))
         files.finish()
     explained = [] if projection is None else [round(float(share), 4) for share in projection.explained]
-    return _result({"output": job.output}, session, dimensions=product.channels, explained_variance=explained)
+    return result_of({"output": job.output}, session, dimensions=product.channels, explained_variance=explained)
 
 
-def _stream(session: Session, product: Product, write: Callable[[Rows], None]) -> None:
+def stream(session: Session, product: Product, write: Callable[[Rows], None]) -> None:
     """Run the network over the scene and write the rows. Raises NoValidData when not one pixel has data."""
     seen = 0
-    with closing(session.rows(product)) as stream:
-        for rows in stream:
+    with closing(session.rows(product)) as finished:
+        for rows in finished:
             write(rows)
             seen += int(rows.valid.sum())
     require_data(seen)
@@ -131,7 +139,7 @@ def _stream(session: Session, product: Product, write: Callable[[Rows], None]) -
 def sample_tokens(session: Session) -> NDArray[np.float32]:
     """(samples, D) tokens of cells with data, from windows spread over the scene."""
     session.listener.progress(0.0, "sampling token space")
-    found = [session.predictor.tokens(windows)[valid] for windows, valid in session.sample(_SAMPLE_WINDOWS)]
+    found = [session.predictor.tokens(windows)[valid] for windows, valid in session.sample(SAMPLE_WINDOWS)]
     require_data(len(found))
     return np.concatenate(found)
 
@@ -176,16 +184,17 @@ def settings_of(job: RasterJob | ClassifyJob) -> dict[str, Any]:
     """Everything that was asked for but where to write; files by name alone, since a map may be passed on."""
     settings = to_dict(job)
     settings = {**settings.pop("scene"), **settings.pop("run"), **settings}
-    for key in ("output", "confidence", "probabilities", "report", "save_classifier"):
+    for key in ("output", "confidence", "probabilities", "report", "save_classifier", "save_codebook"):
         settings.pop(key, None)
-    settings["inputs"] = [Path(name).name for name in settings["inputs"]]
-    for key in {"cutline", "mask", "model", "training", "classifier"} & settings.keys():
+    for key in {"inputs", "reference_scene"} & settings.keys():
+        settings[key] = [Path(name).name for name in settings[key]]
+    for key in {"cutline", "mask", "model", "training", "classifier", "codebook", "references"} & settings.keys():
         settings[key] = Path(settings[key]).name if settings[key] else None
     return settings
 
 
 def require_data(count: int) -> None:
-    """Raises NoValidData where nothing was seen."""
+    """Raises NoValidData when `count`, of whatever has data, is none."""
     if not count:
         raise NoValidData(
             "The area holds no valid pixel: everything is nodata, NaN or masked.",
@@ -193,7 +202,8 @@ def require_data(count: int) -> None:
         )
 
 
-def _result(outputs: Mapping[str, str | None], session: Session, **values: Any) -> Result:
+def result_of(outputs: Mapping[str, str | None], session: Session, **values: Any) -> Result:
+    """What was written, by role (None: not asked for), and what is told of the run."""
     return Result(
         outputs={role: path for role, path in outputs.items() if path is not None},
         values={"windows": session.plan.count, "model": session.spec.name, **values},

@@ -68,7 +68,7 @@ class Session:
         Only windows that are `wanted` are computed; what they do not cover is not valid. Close it
         (contextlib.closing): a thread reads the scene until then.
         """
-        tiles = (_Input.of(pixels, self, product, wanted) for pixels in read_tiles(self.scene, self.plan))
+        tiles = (WindowInput.of(pixels, self, product, wanted) for pixels in read_tiles(self.scene, self.plan))
         ahead = read_ahead(tiles, _WINDOWS_AHEAD * self.batch)
         predicted = self._predict(ahead, product)
         try:
@@ -78,11 +78,8 @@ class Session:
 
     def sample(self, count: int) -> Iterator[tuple[Windows, NDArray[np.bool_]]]:
         """Up to `count` windows with data, spread evenly: batches (B, C, S, S) and their cells' validity (B, n, n)."""
-        product = Product(0, 1, lambda windows: windows)
         tiles = islice(self.plan.scattered(), 4 * count)  # of a scene that is mostly empty, not everything is read
-        inputs = (_Input.of(read_tile(self.scene, self.plan, tile), self, product) for tile in tiles)
-        full = (item for item in inputs if item.window is not None)
-        for group in batched(islice(full, count), self.batch):
+        for group in batched(islice(self.read(tiles, 1), count), self.batch):
             self.listener.raise_if_cancelled()
             yield (
                 np.stack([item.window for item in group if item.window is not None]),
@@ -93,10 +90,16 @@ class Session:
         """The window (C, S, S) whose first cell is (row, col), None without data, and its cells' validity (n, n)."""
         cell_px, side_px = self.plan.cell_px, self.plan.window_px
         pixels = read_window(self.scene, PixelWindow(row * cell_px, col * cell_px, side_px, side_px))
-        found = _Input.of(TilePixels(Tile(0, 0), *pixels), self, Product(0, 1, lambda windows: windows))
+        found = WindowInput.of(TilePixels(Tile(0, 0), *pixels), self, Product(0, 1, lambda windows: windows))
         return found.window, found.valid
 
-    def _predict(self, inputs: Iterator[_Input], product: Product) -> Iterator[TileValues]:
+    def read(self, tiles: Iterable[Tile], scale: int) -> Iterator[WindowInput]:
+        """Those of the windows that have data, with their validity at `scale` output pixels per cell."""
+        product = Product(0, scale, lambda windows: windows)
+        inputs = (WindowInput.of(read_tile(self.scene, self.plan, tile), self, product) for tile in tiles)
+        return (item for item in inputs if item.window is not None)
+
+    def _predict(self, inputs: Iterator[WindowInput], product: Product) -> Iterator[TileValues]:
         done, timed, waited_s, predicted_s = 0, 0, 0.0, 0.0
         asked = time.perf_counter()
         for group in chain(batched(islice(inputs, 1), 1), batched(inputs, self.batch)):  # the first is soon there
@@ -126,7 +129,7 @@ class Session:
 
 
 @dataclass(frozen=True)
-class _Input:
+class WindowInput:
     """A window ready for the network; None where not a single pixel is valid."""
 
     tile: Tile
@@ -136,15 +139,15 @@ class _Input:
     @staticmethod
     def of(
         pixels: TilePixels, session: Session, product: Product, wanted: Callable[[Tile], bool] = lambda tile: True
-    ) -> _Input:
+    ) -> WindowInput:
         plan, spec = session.plan, session.spec
         valid = pixels.valid if product.scale == plan.cell_px else cells_with_data(pixels.valid, plan.cell_px)
         if not valid.any() or not wanted(pixels.tile):
-            return _Input(pixels.tile, None, valid)
+            return WindowInput(pixels.tile, None, valid)
         db, seen = pixels.backscatter_db, pixels.valid
         if plan.cell_px != spec.backbone.patch:
             db, seen = resample_backscatter(db, seen, resampling_matrix(plan.window_px, spec.window))
-        return _Input(pixels.tile, standardise(db, seen, spec.inputs.bands, spec.inputs.clip_db), valid)
+        return WindowInput(pixels.tile, standardise(db, seen, spec.inputs.bands, spec.inputs.clip_db), valid)
 
 
 @contextmanager

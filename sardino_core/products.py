@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from sardino_core.analysis.explore.steady import SteadySpace
 from sardino_core.contract.model_spec import UNSURE_VALUE, ModelSpec
 from sardino_core.models.outputs import layer_index
 from sardino_core.raster.blending import Rows
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 Windows = NDArray[np.float32]  # (B, C, S, S), standardised, network pixels
 Values = NDArray[np.float32]  # (B, channels, n * scale, n * scale), n cells a side
+Shares = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # tokens (..., D) to clusters (..., K)
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class Projection:
 NO_PROJECTION = Projection(np.empty(0, np.float32), np.empty((0, 0), np.float32), np.empty(0, np.float32))
 
 
-def token_embeddings(predictor: Predictor, projection: Projection | None) -> Product:
+def token_embeddings(predictor: Predictor, projection: Projection | SteadySpace | None) -> Product:
     """Patch tokens on the patch grid, all dimensions or projected."""
     channels = predictor.spec.backbone.width if projection is None else projection.basis.shape[1]
 
@@ -117,6 +119,34 @@ def token_contrasts(predictor: Predictor) -> Product:
         return np.asarray(values - np.median(values, axis=(2, 3), keepdims=True), np.float32)
 
     return Product(tokens.channels, 1, predict)
+
+
+def cluster_shares(predictor: Predictor, shares: Shares, clusters: int, cell_px: int, refine: bool) -> Product:
+    """How much each patch belongs to each cluster; refined: interpolated between the patches' centres to pixels.
+
+    Shares are interpolated, not tokens: halfway between water and a town, tokens would be those of a third cluster.
+    """
+    side = predictor.spec.tokens_per_side
+    finer = resampling_matrix(side, side * cell_px) if refine else None
+
+    def predict(windows: Windows) -> Values:
+        found = np.ascontiguousarray(np.moveaxis(shares(predictor.tokens(windows)), 3, 1))  # (B, K, n, n)
+        return found if finer is None else resample(found, finer)
+
+    return Product(clusters, 1 if finer is None else cell_px, predict)
+
+
+def measured_bands(spec: ModelSpec) -> list[str]:
+    """The bands that are measured, not differences of others."""
+    return [band.key for band in spec.inputs.bands if "-" not in band.name]
+
+
+def cell_backscatter(windows: Windows, spec: ModelSpec) -> Values:
+    """Mean dB in each cell of the measured bands, (B, n, n, bands), clipped as the network sees them."""
+    side, patch = spec.tokens_per_side, spec.backbone.patch
+    cells = windows.reshape(*windows.shape[:2], side, patch, side, patch).mean(axis=(3, 5))
+    bands = [(index, band) for index, band in enumerate(spec.inputs.bands) if "-" not in band.name]
+    return np.stack([cells[:, index] * band.std_db + band.mean_db for index, band in bands], axis=-1)
 
 
 def cells_with_data(valid: NDArray[np.bool_], cell_px: int) -> NDArray[np.bool_]:

@@ -57,6 +57,8 @@ def write_style(path: str, kind: str) -> None:
 def _renderer(layer: QgsRasterLayer, kind: str) -> QgsRasterRenderer:
     if kind == "confidence":
         return _ramp(layer, "Viridis", 0.0, 1.0)
+    if kind == "similarity":
+        return _ramp(layer, "Viridis", -1.0, 1.0)
     if kind == "embeddings" and layer.bandCount() >= 3:
         return _colours(layer, (1, 2, 3))
     if kind == "composite":

@@ -11,6 +11,7 @@ from sar_dino_qgis.processing.attention import Attention
 from sar_dino_qgis.processing.change import Change
 from sar_dino_qgis.processing.checkenvironment import CheckEnvironment
 from sar_dino_qgis.processing.classify import Classify
+from sar_dino_qgis.processing.cluster import Cluster
 from sar_dino_qgis.processing.composite import Composite
 from sar_dino_qgis.processing.embeddings import Embeddings
 from sar_dino_qgis.processing.finetune import Finetune
@@ -20,6 +21,7 @@ from sar_dino_qgis.processing.pretrain import Pretrain
 from sar_dino_qgis.processing.samplepoints import SamplePoints
 from sar_dino_qgis.processing.segment import Segment
 from sar_dino_qgis.processing.shipped_model import shipped_models
+from sar_dino_qgis.processing.similarity import Similarity
 from sar_dino_qgis.worker.process import WorkerPool
 from sardino_core import __version__
 
@@ -30,6 +32,8 @@ ALGORITHMS = (
     Embeddings,
     Composite,
     Change,
+    Cluster,
+    Similarity,
     Preflight,
     MergeClasses,
     SamplePoints,

@@ -29,6 +29,8 @@ TRAINING = (
     "tensorboard>=2.16",
 )
 
+EXPLORE = ("scikit-learn>=1.5",)
+
 
 @dataclass(frozen=True)
 class Kind:

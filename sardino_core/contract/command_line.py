@@ -18,13 +18,21 @@ from sardino_core.contract.jobs import (
     PretrainJob,
     ProbeJob,
     RunOptions,
+    SimilarityJob,
     kind_of,
 )
 
 _POSITIONAL = ("inputs", "classified")
 _RENAMED = {"field_name": "field"}
 
-_ON_CONTEXT = (AttentionJob, EmbedJob, ClassifyJob, ChangeJob)  # whose overlap is the wider one by default
+# The overlap of these is the wider one by default.
+_ON_CONTEXT = (
+    AttentionJob,
+    EmbedJob,
+    ClassifyJob,
+    SimilarityJob,
+    ChangeJob,
+)  # whose overlap is the wider one by default
 
 
 def command_line(job: Job) -> List[str]:

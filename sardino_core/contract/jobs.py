@@ -25,6 +25,7 @@ METHODS: Tuple[Method, ...] = ("forest", "logistic", "knn")
 SCRATCH = "scratch"  # instead of a model file: random weights
 SEGMENT_OVERLAP = 0.25  # of the window's side: a third of the error at borders, 1.7 times the windows (docs/overlap.md)
 CONTEXT_OVERLAP = 0.5  # attention and tokens depend on their whole window: a wider cross-fade hides its borders
+MOST_CLUSTERS = 32  # more colours than that nobody tells apart
 
 
 @dataclass(frozen=True)
@@ -172,6 +173,44 @@ class ClassifyJob:
             raise SettingInvalid(f"The report {self.report} is no HTML file.", "Give a name that ends in .html.")
         if self.seed < 0:
             raise SettingInvalid(f"--seed {self.seed} is out of range; give 0 or more.")
+
+
+@dataclass(frozen=True)
+class ClusterJob:
+    """Classes without labels: clusters of the patch tokens, numbered from dark to bright."""
+
+    scene: SceneOptions
+    run: RunOptions
+    output: str
+    clusters: int = 0  # 0: chosen, or as many as the codebook has
+    codebook: Optional[str] = None  # clusters of an earlier run instead of new ones
+    save_codebook: Optional[str] = None
+    refine: bool = False  # on the raster's pixels instead of one pixel per patch
+
+    def __post_init__(self) -> None:
+        """Validate ranges and combinations; raises SettingInvalid."""
+        if self.clusters and not 2 <= self.clusters <= MOST_CLUSTERS:
+            raise SettingInvalid(
+                f"--clusters {self.clusters} is out of range; allowed are 2 to {MOST_CLUSTERS}, or `auto`."
+            )
+        if self.codebook and (self.clusters or self.save_codebook):
+            other = "--clusters" if self.clusters else "--save-codebook"
+            raise SettingInvalid(
+                f"--codebook and {other} are both given, but a codebook has its clusters already.",
+                f"Leave out {other} to use that codebook, or --codebook to make a new one.",
+            )
+
+
+@dataclass(frozen=True)
+class SimilarityJob:
+    """How alike every patch is to marked places, as the cosine of their tokens."""
+
+    scene: SceneOptions
+    run: RunOptions
+    output: str
+    references: str  # points or polygons
+    reference_scene: Tuple[str, ...] = ()  # where the references are; none: in the scene itself
+    name_field: Optional[str] = None  # one band for each of its values; None: one band for all together
 
 
 @dataclass(frozen=True)
@@ -367,6 +406,8 @@ Job = Union[
     EmbedJob,
     ExploreJob,
     ClassifyJob,
+    ClusterJob,
+    SimilarityJob,
     SimulateJob,
     PretrainJob,
     FinetuneJob,
@@ -385,6 +426,8 @@ _KINDS: Dict[str, Type[Job]] = {
     "embed": EmbedJob,
     "explore": ExploreJob,
     "classify": ClassifyJob,
+    "cluster": ClusterJob,
+    "similarity": SimilarityJob,
     "simulate": SimulateJob,
     "pretrain": PretrainJob,
     "finetune": FinetuneJob,

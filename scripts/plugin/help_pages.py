@@ -13,6 +13,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGES = (
     "plugin",
     "explorer",
+    "explore",
     "preparing",
     "classify",
     "composite",

@@ -12,6 +12,7 @@ from sardino_core.contract.jobs import (
     AttentionJob,
     ChangeJob,
     ClassifyJob,
+    ClusterJob,
     CompositeJob,
     EmbedJob,
     EvaluateJob,
@@ -25,6 +26,7 @@ from sardino_core.contract.jobs import (
     SamplePointsJob,
     SceneOptions,
     SegmentJob,
+    SimilarityJob,
     SimulateJob,
 )
 from sardino_core.contract.messages import Result
@@ -67,6 +69,11 @@ JOBS = [
         3,
     ),
     ClassifyJob(PLAIN, STARTER, "map.tif", classifier="c.skops"),
+    ClusterJob(PLAIN, STARTER, "out.tif"),
+    ClusterJob(FULL, WIDE, "out.tif", 8, save_codebook="c.json", refine=True),
+    ClusterJob(PLAIN, FULL_RUN, "out.tif", codebook="c.json"),
+    SimilarityJob(PLAIN, WIDE, "out.tif", "marks.geojson"),
+    SimilarityJob(FULL, STARTER, "out.tif", "my marks.gpkg", ("a VV.tif", "a VH.tif"), "kind"),
     SimulateJob("place"),
     SimulateJob("place", 64, 9, "ascending", "fall", True),
     PreflightJob(PLAIN, STARTER),

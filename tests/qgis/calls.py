@@ -8,6 +8,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from osgeo import gdal
 from qgis.core import QgsGeometry, QgsRasterLayer, QgsRectangle
 
 TRAINING = {"pretrain", "finetune"}
@@ -17,6 +18,8 @@ OUTPUTS = {
     "classify": {"OUTPUT": "classified.tif", "SAVE_CLASSIFIER": "kept.skops"},
     "attention": {"OUTPUT": "attention.tif"},
     "embeddings": {"OUTPUT": "embeddings.tif"},
+    "cluster": {"OUTPUT": "clusters.tif", "SAVE_CODEBOOK": "codebook.json"},
+    "similarity": {"OUTPUT": "similarity.tif"},
     "preflight": {"OUTPUT_HTML": "preflight.html"},
     "samplepoints": {"OUTPUT": "points.geojson"},
     "accuracy": {"OUTPUT_HTML": "accuracy.html"},
@@ -30,6 +33,22 @@ OUTPUTS = {
 }
 
 
+def marks(labels: str) -> str:
+    """A point in the middle of the place, as a file beside the labels."""
+    path = Path(labels).with_name("marks.geojson")
+    dataset = gdal.Open(labels)
+    x0, dx, _, y0, _, dy = dataset.GetGeoTransform()
+    middle = [x0 + dx * dataset.RasterXSize / 2, y0 + dy * dataset.RasterYSize / 2]
+    crs = {"type": "name", "properties": {"name": "EPSG:32633"}}
+    feature = {
+        "type": "Feature",
+        "properties": {"kind": "middle"},
+        "geometry": {"type": "Point", "coordinates": middle},
+    }
+    path.write_text(json.dumps({"type": "FeatureCollection", "crs": crs, "features": [feature]}), encoding="utf-8")
+    return str(path)
+
+
 def inputs(name: str, scene: str, labels: str) -> dict[str, Any]:
     """The parameters that are no outputs; the labels serve as a class map, too."""
     table = [10, 1, "wood", "#1b7837", 30, 2, "", ""]
@@ -38,6 +57,8 @@ def inputs(name: str, scene: str, labels: str) -> dict[str, Any]:
         "classify": {"INPUT": [scene], "TRAINING": areas(scene), "FIELD": "cover", "FEATURES": ["bands", "filtered"]},
         "attention": {"INPUT": [scene], "HEADS": "mean"},
         "embeddings": {"INPUT": [scene]},
+        "cluster": {"INPUT": [scene], "CLUSTERS": 3},
+        "similarity": {"INPUT": [scene], "REFERENCES": marks(labels)},
         "preflight": {"INPUT": [scene]},
         "samplepoints": {"CLASSIFIED": labels, "SIZE": 40, "MINIMUM": 2},
         "accuracy": {"CLASSIFIED": labels, "REFERENCE": labels},
