@@ -280,7 +280,9 @@ def _raster_job(parser: ArgumentParser, overlap: float, *, report: bool = False)
 def _running(parser: ArgumentParser, overlap: float) -> None:
     run = parser.add_argument_group("how the model is run")
     run.add_argument("--overlap", type=float, default=overlap, help="of windows, 0 to 0.75; default: %(default)s")
-    run.add_argument("--batch-size", type=_number_or_auto, default=0, metavar="N", help="windows at once; default: auto")
+    run.add_argument(
+        "--batch-size", type=_number_or_auto, default=0, metavar="N", help="windows at once; default: auto"
+    )
     run.add_argument("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto", help="cuda: NVIDIA; mps: "
                      "Apple; auto: the first GPU that works (with DirectML, too), or the CPU")  # fmt: skip
     run.add_argument(
