@@ -285,10 +285,6 @@ def _running(parser: ArgumentParser, overlap: float) -> None:
     )
     run.add_argument("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto", help="cuda: NVIDIA; mps: "
                      "Apple; auto: the first GPU that works (with DirectML, too), or the CPU")  # fmt: skip
-    run.add_argument(
-        "--batch-size", type=_number_or_auto, default=0, metavar="N", help="windows at once; default: auto"
-    )
-    run.add_argument("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto")
     run.add_argument("--precision", choices=["auto", "fp32", "bf16"], default="auto")
     run.add_argument("--format", choices=["gtiff", "cog"], default="gtiff")
     run.add_argument("--overviews", action="store_true", help="add overviews for quick display")

@@ -29,8 +29,6 @@ TRAINING = (
     "tensorboard>=2.16",
 )
 
-EXPLORE = ("scikit-learn>=1.5",)
-
 
 @dataclass(frozen=True)
 class Kind:
@@ -49,7 +47,12 @@ _CUDA = sys.platform.startswith("linux")  # there the index's torch brings CUDA 
 KINDS = {
     "light": Kind("light", "maps, attention and embeddings", LIGHT, 85, 300, _CORE),
     "explore": Kind(
-        "explore", "maps, and classes of your own from a few examples", LIGHT + EXPLORE, 130, 530, (*_CORE, "exploring")
+        "explore",
+        "maps, classes of your own from a few examples, clusters",
+        LIGHT + EXPLORE,
+        130,
+        530,
+        (*_CORE, "exploring"),
     ),
     "full": Kind(
         "full",
