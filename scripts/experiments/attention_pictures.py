@@ -136,7 +136,7 @@ def draw(rows: Sequence[tuple[str, Picture, Values]]) -> bytes:
         for axis in axes:
             axis.set(xticks=[], yticks=[])
     target = io.BytesIO()
-    figure.savefig(target, dpi=100, format="png")
+    figure.savefig(target, dpi=72, format="png")
     return target.getvalue()
 
 

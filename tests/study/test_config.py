@@ -25,6 +25,17 @@ def test_the_issue_s_table_is_the_default():
     assert len(config.seeds) == 5
 
 
+def test_the_remedies_are_the_study_with_other_arms():
+    """Else neither its pre-training nor its cells would be those of the study."""
+    study, remedies = load_study_config("study"), load_study_config("study-remedies")
+    assert set(remedies.fractions) < set(study.fractions)
+    assert {name: remedies.arm(name) for name in ("dino-full", "scratch-full")} == {
+        name: study.arm(name) for name in ("dino-full", "scratch-full")
+    }
+    other = {"name": study.name, "fractions": study.fractions, "arms": study.arms, "compare": study.compare}
+    assert replace(remedies, **other) == study
+
+
 def test_a_network_is_changed_for_both_sides_at_once():
     config = load_study_config("study", ["pretrain.model.backbone.depth=3"])
     assert config.finetune.model.backbone.depth == 3
