@@ -33,10 +33,16 @@ def miou(counts: NDArray[np.generic]) -> Floats:
     return _mean(hits / np.maximum(reference + predicted - hits, 1), reference > 0)
 
 
+def class_f1(counts: NDArray[np.generic]) -> Floats:
+    """(..., K): F1 of each class, NaN of those that the reference does not hold."""
+    hits, reference, predicted = _sums(counts)
+    return np.where(reference > 0, 2 * hits / np.maximum(reference + predicted, 1), np.nan)
+
+
 def macro_f1(counts: NDArray[np.generic]) -> Floats:
     """The mean F1 over the classes that the reference holds."""
-    hits, reference, predicted = _sums(counts)
-    return _mean(2 * hits / np.maximum(reference + predicted, 1), reference > 0)
+    each = class_f1(counts)
+    return _mean(np.nan_to_num(each), np.isfinite(each))
 
 
 def accuracy(counts: NDArray[np.generic]) -> Floats:

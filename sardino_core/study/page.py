@@ -25,6 +25,7 @@ def page(basis: Basis, found: Tables, records: Records) -> str:
         *_labels(config, records),
         *_trials(config, found),
         *_scores(config, found, records),
+        *_classes(config, found),
         *_differences(config, found, records),
         *_real(config, found, places),
         *_failures(config, records),
@@ -113,6 +114,20 @@ def _scores(config: StudyConfig, found: Tables, records: Records) -> list[str]:
             number = max(row.places for row in rows.values())
             parts += [f"### {score}, {group} ({number} places)", _table(["arm", *_shares(config)], lines)]
     return [*parts, "![scores](scores.png)"]
+
+
+def _classes(config: StudyConfig, found: Tables) -> list[str]:
+    """Which classes an arm has learnt at all: a mean over classes is decided by the rare ones."""
+    names = [item.name for item in config.finetune.classes]
+    parts = [
+        "## Classes",
+        "F1 over all test places, averaged over the seeds; classes.csv has the lowest and highest seed.",
+    ]
+    for share in config.fractions:
+        rows = {(row.arm, row.name): f"{row.f1:.3f}" for row in found.classes if row.fraction == share}
+        lines = [[arm.name, *(rows.get((arm.name, name), _NONE) for name in names)] for arm in config.arms]
+        parts += [f"### {100 * share:g} % of the labels", _table(["arm", *names], lines)]
+    return parts
 
 
 def _differences(config: StudyConfig, found: Tables, records: Records) -> list[str]:

@@ -24,6 +24,7 @@ def write_report(basis: Basis) -> dict[str, Path]:
     arms = [arm.name for arm in basis.config.arms]
     contents = {
         "scores.csv": _csv(found.scores),
+        "classes.csv": _csv(found.classes),
         "differences.csv": _csv(found.differences),
         "real.csv": _csv(found.real),
         "cells.csv": _csv(map(_row, records.values())),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sardino_core.contract.model_spec import ClassSpec
-from sardino_core.study.bootstrap import SCORES, Counts, Interval, drawn, estimate, miou, placewise, pooled
+from sardino_core.study.bootstrap import SCORES, Counts, Interval, class_f1, drawn, estimate, miou, placewise, pooled
 from sardino_core.study.cells import Cell, Settled
 from sardino_core.study.config import StudyConfig
 from sardino_core.study.places import Place
@@ -64,18 +64,32 @@ class RealScore:
 
 
 @dataclass(frozen=True)
+class ClassScore:
+    """F1 of a class of an arm over all test places, of one confusion matrix, averaged over the seeds."""
+
+    fraction: float
+    arm: str
+    name: str
+    f1: float
+    lowest: float  # of the seeds
+    highest: float
+    seeds: int
+
+
+@dataclass(frozen=True)
 class Tables:
     """All of them."""
 
     settled: Settled
     scores: tuple[Score, ...]
+    classes: tuple[ClassScore, ...]
     differences: tuple[Difference, ...]
     real: tuple[RealScore, ...]
 
 
 def tabulate(config: StudyConfig, places: Sequence[Place], records: Records) -> Tables:
     """From the cells that are done; the others leave gaps."""
-    found = (make(config, places, records) for make in (scores, differences, real_scores))
+    found = (make(config, places, records) for make in (scores, class_scores, differences, real_scores))
     return Tables(choose(config, records), *map(tuple, found))  # type: ignore[arg-type]
 
 
@@ -120,6 +134,22 @@ def scores(config: StudyConfig, places: Sequence[Place], records: Records) -> li
                     each = score(counts.sum(axis=1))
                     numbers = float(each.min()), float(each.max()), len(counts), counts.shape[1]
                     found.append(Score(group, fraction, arm.name, name, estimate(counts, score, weights), *numbers))
+    return found
+
+
+def class_scores(config: StudyConfig, places: Sequence[Place], records: Records) -> list[ClassScore]:
+    """Every arm, fraction and class for which there is a cell that is done."""
+    found = []
+    names = groups(places).get(ALL, ())
+    for fraction in config.fractions:
+        for arm in config.arms:
+            done = _done(config, arm.name, fraction, records)
+            counts = _stack(list(done.values()), names, config.finetune.classes)
+            each = class_f1(counts.sum(axis=1)) if counts.size else counts  # (seeds, K)
+            for index, item in enumerate(config.finetune.classes if counts.size else ()):
+                values = each[:, index]
+                numbers = float(values.mean()), float(values.min()), float(values.max()), len(counts)
+                found.append(ClassScore(fraction, arm.name, item.name, *numbers))
     return found
 
 

@@ -71,6 +71,13 @@ def test_the_tables_are_those_of_the_cells(found):
     assert float(row["low"]) <= float(row["value"]) <= float(row["high"])
     assert (row["seeds"], row["places"]) == ("2", "2")
 
+    water = [r for r in rows(found.out / "classes.csv") if (r["arm"], r["name"]) == ("forest", "water")]
+    assert [r["fraction"] for r in water] == ["0.25", "1.0"]
+    matrices = [each.sum(axis=0) for each in seeds]
+    f1 = [2 * m[0, 0] / (m[0].sum() + m[:, 0].sum()) for m in matrices]
+    assert float(water[0]["f1"]) == pytest.approx(np.mean(f1), abs=1e-6)
+    assert (float(water[0]["lowest"]), float(water[0]["highest"])) == pytest.approx((min(f1), max(f1)), abs=1e-6)
+
     differences = rows(found.out / "differences.csv")
     assert {row["average"] for row in differences} == {"one matrix", "mean over places"}
     (paired,) = [
