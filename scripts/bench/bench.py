@@ -19,15 +19,18 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
+from bench_explorer import section
 from bench_floor import floor
 from bench_growth import HEIGHTS, growth
 from bench_segment import PEERS, throughput
+from bench_tools import tools
 from bench_training import training
 from bench_worker import worker
 from measure import ROOT, table, tell, whole_process, write_tall
 
+from sardino_core.contract.jobs import SimulateJob
 from sardino_core.models.predictor import load_predictor
-from sardino_core.simulate import simulate_arrays
+from sardino_core.simulate import simulate_arrays, simulate_scene
 
 BLOCK = 2048  # side of the simulated block that a tall raster repeats
 
@@ -56,6 +59,8 @@ def main() -> int:
             warm_worker(work, model),
             growth(work, block, model, [size, 2 * size] if arguments.quick else arguments.rows),
             simulation(work, size if arguments.quick else 4096),
+            tools(work, block, model, size if arguments.quick else 4096),
+            explorer(work, model, 384 if arguments.quick else 2000),
             plugin(work, block),
         ]
         if not arguments.quick:
@@ -122,6 +127,13 @@ def simulation(work: Path, size: int) -> str:
     )
     rows = [(f"{size} x {size}, VV and VH, labels", f"{run.peak_mb:.0f} MB", f"{run.seconds:.0f} s")]
     return f"## Simulation\n\n`sardino simulate` as a whole process.\n\n{table(('scene', 'peak', 'time'), rows)}"
+
+
+def explorer(work: Path, model: str, size: int) -> str:
+    """What a click in the attention explorer waits for."""
+    tell("explorer")
+    simulate_scene(SimulateJob(str(work / "visible"), size, 7))
+    return section(work / "visible" / "scene.tif", model, 20)
 
 
 def plugin(work: Path, block: np.ndarray) -> str:
