@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from sardino_core.study.cells import Cell
 from sardino_core.study.config import ArmConfig, StudyConfig
@@ -53,13 +54,13 @@ def pretraining_seconds(config: StudyConfig) -> float:
 
 
 def _measured(records: Records) -> dict[tuple[str, float, bool], float]:
-    """Mean seconds of the cells that are done, by arm, share of the labels, and whether they are no trials."""
+    """Median seconds of the cells that are done (one may have slept with the machine), by arm, share and kind of cell."""
     found: dict[tuple[str, float, bool], list[float]] = {}
     for record in records.values():
         if record.done:
             cell = record.cell
             found.setdefault((cell.arm, cell.fraction, cell.tried is None), []).append(record.seconds)
-    return {key: sum(values) / len(values) for key, values in found.items()}
+    return {key: median(values) for key, values in found.items()}
 
 
 def _guess(cell: Cell, config: StudyConfig, places: Sequence[Place], pace: Pace | None) -> float:
