@@ -54,7 +54,7 @@ def pretraining_seconds(config: StudyConfig) -> float:
 
 
 def _measured(records: Records) -> dict[tuple[str, float, bool], float]:
-    """Median seconds of the cells that are done (one may have slept with the machine), by arm, share and kind of cell."""
+    """Median seconds of the cells that are done, by arm, share of the labels and kind: one may have been asleep."""
     found: dict[tuple[str, float, bool], list[float]] = {}
     for record in records.values():
         if record.done:
