@@ -10,7 +10,6 @@ What is done is not done again, and training goes on where it was stopped.
 
 from __future__ import annotations
 
-import shutil
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
@@ -33,7 +32,8 @@ BACKBONE, RUN = "backbone", "run"  # folders of the training runs
 _TINY = ("model.backbone.width=48", "model.backbone.depth=2", "optimiser.precision=fp32", "optimiser.batch_size=4")
 TINY_PRETRAIN = (*_TINY, "optimiser.steps=6", "optimiser.warm_up=2", "optimiser.freeze_last_layer=2")
 TINY_FINETUNE = (*_TINY, "optimiser.steps=6", "optimiser.warm_up=2", "validation.every=6")
-HELD_OUT = ("simulated places held out", "terramesh", "sen1floods11 held out")
+WATER_ALONE = "sen1floods11 held out"
+HELD_OUT = ("simulated places held out", "terramesh", WATER_ALONE)
 LABELS = {"accuracy": "accuracy", "miou": "mIoU", "binary_f1 water": "F1 of water against the rest"}
 MARK_START, MARK_END = "<!-- numbers: written by scripts/starter/make_starter.py -->", "<!-- end of numbers -->"
 
@@ -51,7 +51,7 @@ def main() -> int:
             make(pretraining, finetuning, given.work, voice)
         if data and not given.tiny and not given.keep:
             if not given.numbers:
-                install(given.work / RUN, voice)
+                install(given.work / RUN, finetuning, voice)
             write_numbers(finetuning, given.work / "numbers", STARTER / "README.md", voice)
     except SardinoError as error:
         voice.failure(error)
@@ -101,12 +101,19 @@ def _simulated(patterns: Sequence[str]) -> bool:
     return all(pattern.startswith(("{work}/simulated/", "{work}/strange/")) for pattern in patterns)
 
 
-def install(run: Path, voice: PlainVoice) -> None:
-    """Copy the model and its export to where `--model starter` finds them."""
+def install(run: Path, config: FinetuneConfig, voice: PlainVoice) -> None:
+    """Put the model, with the recipe's words about it, and its export where `--model starter` finds them."""
+    from sardino_core.models.export import export_onnx
+    from sardino_core.models.model_file import load_weights, read_spec, save_model
+
+    trained = run / "model.safetensors"
+    spec = read_spec(trained)
+    told = replace(spec, licence=config.licence, attribution=config.attribution, limits=config.limits)
+    told = replace(told, provenance=replace(spec.provenance, notes=config.notes))
     STARTER.mkdir(exist_ok=True)
-    for suffix in (".safetensors", ".onnx"):
-        shutil.copyfile(run / f"model{suffix}", STARTER / f"starter{suffix}")
-        voice.log("info", f"{STARTER / f'starter{suffix}'}")
+    model = save_model(STARTER / "starter.safetensors", told, load_weights(trained))
+    for path in (model, export_onnx(model)):
+        voice.log("info", str(path))
 
 
 def write_numbers(config: FinetuneConfig, out: Path, card: Path, voice: PlainVoice) -> None:
@@ -137,7 +144,7 @@ def _numbers(spec: ModelSpec, metrics: Mapping[str, float], rules: Mapping[str, 
     ]
     wanted = ["accuracy", "miou", *(f"f1 {item.name}" for item in spec.classes), "binary_f1 water"]
     for name in wanted:
-        row = [_cell(metrics.get(f"{source}: {name}")) for source in HELD_OUT]
+        row = [_cell(source, name, metrics) for source in HELD_OUT]
         lines.append(f"| {LABELS.get(name, name.replace('f1 ', 'F1 of '))} | {' | '.join(row)} |")
     for key, label in (
         ("majority", "accuracy of the commonest class"),
@@ -146,7 +153,7 @@ def _numbers(spec: ModelSpec, metrics: Mapping[str, float], rules: Mapping[str, 
         ("gaussian binary_f1 water", "F1 of water against the rest, the same"),
         ("threshold binary_f1 water", f"F1 of water by VH < {rules['VH threshold for water in dB']:.1f} dB"),
     ):
-        row = [_cell(rules.get(f"{source}: {key}")) for source in HELD_OUT]
+        row = [_cell(source, key, rules) for source in HELD_OUT]
         lines.append(f"| {label} | {' | '.join(row)} |")
     limit = spec.calibration.unsure_below
     return [
@@ -158,8 +165,10 @@ def _numbers(spec: ModelSpec, metrics: Mapping[str, float], rules: Mapping[str, 
     ]
 
 
-def _cell(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
+def _cell(source: str, name: str, metrics: Mapping[str, float]) -> str:
+    """Empty where a number would mislead: of water and "not water", only the one against the other says something."""
+    value = metrics.get(f"{source}: {name}")
+    return "" if value is None or (source == WATER_ALONE and "binary" not in name) else f"{value:.2f}"
 
 
 def _parse() -> Namespace:
