@@ -21,7 +21,7 @@ from sardino_core.contract.listener import Listener
 from sardino_core.contract.messages import Result
 from sardino_core.inference import result_of, stream, tags_of
 from sardino_core.output_files import OutputFiles
-from sardino_core.pipeline import Session, WindowInput, batched, open_session
+from sardino_core.pipeline import Session, WindowInput, open_session, stack
 from sardino_core.products import token_embeddings
 from sardino_core.raster.blending import Rows, axis_weights
 from sardino_core.raster.reading.inputs import expand_inputs
@@ -30,6 +30,7 @@ from sardino_core.raster.reading.polygons import Polygons
 from sardino_core.raster.tiles import Tile
 from sardino_core.raster.writing.staging import staged
 from sardino_core.raster.writing.writer import RasterLayout
+from sardino_core.read_ahead import batched
 from sardino_core.token_space import sample_patches
 
 _MEANING = "cosine, -1 to 1, of each patch's token with that of the reference, in what stays when the window is moved"
@@ -93,7 +94,7 @@ def _references(session: Session, job: SimilarityJob) -> References:
     for group in batched(session.read(tiles, session.plan.cell_px), session.batch):
         session.listener.raise_if_cancelled()
         session.listener.progress(0.0, "reading the references")
-        tokens = session.predictor.tokens(np.stack([item.window for item in group if item.window is not None]))
+        tokens = session.predictor.tokens(stack(group))
         for item, found in zip(group, tokens, strict=True):
             seen.add(space.apply(found), _marked(areas, session, item))
     for name, pixels in zip(marks, seen.pixels, strict=True):
@@ -118,13 +119,9 @@ def _require_inside(name: str, area: Polygons, session: Session, job: Similarity
 
 
 def _covered(areas: Sequence[Polygons], session: Session, tile: Tile) -> NDArray[np.bool_]:
-    """(R, S, S): which pixels of the window lie in which area; none beyond the raster's edge."""
-    plan = session.plan
-    window = plan.window(tile)
-    covered = np.stack([area.covers(window) for area in areas])
-    covered[:, plan.height_px - window.row :] = False
-    covered[:, :, plan.width_px - window.col :] = False
-    return covered
+    """(R, S, S): which pixels of the window lie in which area."""
+    window = session.plan.window(tile)
+    return np.stack([area.covers(window) for area in areas])
 
 
 def _marked(areas: Sequence[Polygons], session: Session, item: WindowInput) -> NDArray[np.float32]:
