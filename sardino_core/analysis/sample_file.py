@@ -15,7 +15,7 @@ import rasterio
 
 from sardino_core.contract.errors import SettingInvalid
 from sardino_core.raster.grid import PixelWindow, RasterGrid
-from sardino_core.raster.reading.marks import label_of, pixel_at
+from sardino_core.raster.reading.marks import label_of
 from sardino_core.raster.reading.points import brought_onto, is_position
 from sardino_core.raster.reading.vector_file import EXPORT_AGAIN, VectorFile
 
@@ -85,7 +85,7 @@ def sample_points(file: VectorFile, grid: RasterGrid, field: str) -> list[Labell
     xys = np.array([_position(feature, file) for feature in features], np.float64)
     with rasterio.Env():  # without one, GDAL prints its messages on stderr
         xys = brought_onto(xys, file.crs(np.abs(xys).max(axis=0), grid), file, grid)
-    return [_labelled(feature, pixel_at(xy, grid), field) for feature, xy in zip(features, xys.tolist(), strict=True)]
+    return [_labelled(feature, grid.pixel_at(*xy), field) for feature, xy in zip(features, xys.tolist(), strict=True)]
 
 
 def _position(feature: Mapping[str, Any], file: VectorFile) -> tuple[float, float]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sardino_core.contract.errors import SettingInvalid
 from sardino_core.raster.grid import PixelWindow, RasterGrid
-from sardino_core.raster.reading.marks import Mark, Marks, of_points, pixel_at, read_marks
+from sardino_core.raster.reading.marks import Mark, Marks, of_points, read_marks
 from sardino_core.raster.reading.polygons import Polygon, Polygons, outside
 from sardino_core.raster.reading.vector_file import EXPORT_AGAIN, VectorFile, read_vector
 
@@ -67,7 +67,7 @@ def read_areas(path: str, grid: RasterGrid, field: str) -> Areas:
 
 def _points(marks: Marks, file: VectorFile, grid: RasterGrid) -> Areas:
     _require_single_points(marks.items, file)
-    pixels = [(mark.label, pixel_at(mark.points[0].tolist(), grid)) for mark in marks.items]
+    pixels = [(mark.label, grid.pixel_at(*mark.points[0].tolist())) for mark in marks.items]
     inside = [(label, pixel) for label, pixel in pixels if pixel is not None]
     places = np.array([(pixel.row, pixel.col) for _, pixel in inside], np.int64).reshape(-1, 2)
     labels = tuple(label for label, _ in inside)

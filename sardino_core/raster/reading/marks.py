@@ -30,7 +30,7 @@ class Mark:
 
     def area(self, grid: RasterGrid) -> list[Polygon]:
         """All of it as polygons. A point is its pixel."""
-        found = [pixel_at(xy, grid) for xy in self.points.tolist()]
+        found = [grid.pixel_at(*xy) for xy in self.points.tolist()]
         return [*self.polygons, *([_outline(pixel, grid)] for pixel in found if pixel is not None)]
 
 
@@ -52,7 +52,7 @@ class Marks:
 def read_marks(file: VectorFile, grid: RasterGrid, field: str | None, remedy: str) -> Marks:
     """The features that have a value in `field`, or all where that is None; `remedy` is told where none has one.
 
-    Raises SettingInvalid, or AreaOutside where there is neither point nor polygon, or none that the grid's CRS can hold.
+    Raises SettingInvalid, or AreaOutside where there is neither point nor polygon, or the grid's CRS cannot hold them.
     """
     labelled = _labelled(file, field, remedy)
     where, numbers = f"The {file}", count(1)
@@ -88,14 +88,6 @@ def label_of(feature: Mapping[str, Any], field: str) -> str:
     return "" if value is None else str(value).strip()
 
 
-def pixel_at(xy: Sequence[float], grid: RasterGrid) -> PixelWindow | None:
-    """The pixel in which a place of the grid's CRS lies; None outside."""
-    col, row = ~grid.transform @ (xy[0], xy[1])
-    if not (0 <= row < grid.height and 0 <= col < grid.width):  # true for infinite ones, too
-        return None
-    return PixelWindow(int(row), int(col), 1, 1)
-
-
 def _properties(feature: Mapping[str, Any]) -> Mapping[str, Any]:
     properties = feature.get("properties")
     return properties if isinstance(properties, Mapping) else {}
@@ -107,7 +99,7 @@ def _labelled(file: VectorFile, field: str | None, remedy: str) -> Sequence[tupl
     labels = ["" if field is None else label_of(feature, field) for feature in features]
     if field is not None and not any(labels):
         held = dict.fromkeys(str(name) for feature in features for name in _properties(feature))
-        known = f"the fields are {', '.join(held)}" if held else "there are no fields"
+        known = f"its fields are {', '.join(held)}" if held else "it has no fields"
         raise SettingInvalid(f"No feature of the {file} has a value in the field {field!r}; {known}.", remedy)
     return [
         (label, geometry)

@@ -104,7 +104,7 @@ def test_areas_outside_are_left_out_and_counted(tmp_path):
 
 def test_a_missing_field_names_those_that_there_are(tmp_path):
     path = write(tmp_path / "a.geojson", [polygon(1, 10, 20, 3, 4, field="cover")])
-    with pytest.raises(SettingInvalid, match=r"field 'class'; the fields are cover\. .*--field"):
+    with pytest.raises(SettingInvalid, match=r"field 'class'; its fields are cover\. .*--field"):
         read_areas(path, GRID, "class")
 
 

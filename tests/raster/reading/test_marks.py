@@ -95,7 +95,7 @@ def test_what_lies_outside_has_no_window(tmp_path):
 
 def test_bad_marks_are_told(tmp_path):
     path = write(tmp_path / "m.geojson", point(1, 1), names=["a"])
-    with pytest.raises(SettingInvalid, match=r"No feature .* in the field 'name'; the fields are kind"):
+    with pytest.raises(SettingInvalid, match=r"No feature .* in the field 'name'; its fields are kind"):
         marked(path, GRID, "name")
     with pytest.raises(InputMissing):
         marked(str(tmp_path / "other.geojson"), GRID, None)
