@@ -30,6 +30,7 @@ from sardino_core.analysis.classify.estimators import (
 )
 from sardino_core.analysis.classify.features import columns, in_order, use_network
 from sardino_core.analysis.classify.report import METHOD_NAMES, page, summary
+from sardino_core.analysis.explore.projection import NO_PROJECTION, Projection
 from sardino_core.contract.errors import ModelInvalid, SettingInvalid
 from sardino_core.contract.jobs import ClassifyJob
 from sardino_core.contract.listener import Listener, Part
@@ -39,7 +40,6 @@ from sardino_core.feature_stream import FeatureStream, open_features, with_compo
 from sardino_core.inference import require_data, settings_of
 from sardino_core.models.model_file import resolve_model, weights_hash
 from sardino_core.output_files import OutputFiles
-from sardino_core.products import NO_PROJECTION, Projection
 from sardino_core.raster.blending import Rows
 from sardino_core.raster.reading.sources import short
 from sardino_core.raster.writing.class_legend import NODATA, colour_table, write_aux_xml, write_qml

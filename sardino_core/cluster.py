@@ -18,12 +18,12 @@ from sardino_core.contract.messages import Result
 from sardino_core.inference import result_of, stream, tags_of
 from sardino_core.output_files import OutputFiles
 from sardino_core.pipeline import Session, open_session
-from sardino_core.products import cluster_shares, measured_bands
+from sardino_core.products import cluster_shares
 from sardino_core.raster.blending import Rows
 from sardino_core.raster.writing.class_legend import NODATA, colour_table, write_aux_xml, write_qml
 from sardino_core.raster.writing.staging import staged
 from sardino_core.raster.writing.writer import RasterLayout
-from sardino_core.token_space import sample_patches
+from sardino_core.token_space import measured_bands, sample_patches
 
 _MEANING = "clusters of patch tokens, numbered from dark to bright; which land cover they are is not known"
 

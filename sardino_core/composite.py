@@ -21,7 +21,6 @@ from sardino_core.contract.listener import Listener
 from sardino_core.contract.messages import Result
 from sardino_core.contract.model_spec import BandSpec
 from sardino_core.contract.serial import to_dict
-from sardino_core.pipeline import read_ahead
 from sardino_core.raster.block_cache import bounded_cache
 from sardino_core.raster.grid import Bounds, PixelWindow, RasterGrid
 from sardino_core.raster.reading.inputs import expand_inputs
@@ -34,6 +33,7 @@ from sardino_core.raster.temporal.passes import Pass, find_passes, of_one_orbit
 from sardino_core.raster.temporal.periods import Group, groups_of
 from sardino_core.raster.writing.staging import staged
 from sardino_core.raster.writing.writer import RasterLayout, RasterWriter, to_cog
+from sardino_core.read_ahead import read_ahead
 
 _BANDS = ("VV", "VH")
 _STRIP_ROWS, _STRIP_PX = 512, 1 << 22  # of one strip, at most; blocks of files are seldom higher

@@ -76,15 +76,15 @@ class Exploration:
     def cell_at(self, x: float, y: float) -> Cell:
         """The patch at a place in the raster's CRS. Raises AreaOutside."""
         pixels = self.session.scene.grid
-        col, row = ~pixels.transform @ (x, y)
-        if not (0 <= col < pixels.width and 0 <= row < pixels.height):
+        pixel = pixels.pixel_at(x, y)
+        if pixel is None:
             bounds = pixels.bounds
             raise AreaOutside(
                 f"The place {x:.10g},{y:.10g} lies outside the scene, which covers "
                 f"{bounds.xmin:.10g},{bounds.ymin:.10g},{bounds.xmax:.10g},{bounds.ymax:.10g}.",
                 "Choose a place inside, in the raster's CRS.",
             )
-        return Cell(int(row // self.session.plan.cell_px), int(col // self.session.plan.cell_px))
+        return Cell(pixel.row // self.session.plan.cell_px, pixel.col // self.session.plan.cell_px)
 
     def window_around(self, cell: Cell, listener: Listener) -> Window:
         """The window with the patch in its middle, or as near to it as the scene's edges allow. Raises NoValidData."""

@@ -23,6 +23,7 @@ from sardino_core.analysis.classify.features import (
     use_network,
     use_pixels,
 )
+from sardino_core.analysis.explore.projection import NO_PROJECTION, Projection
 from sardino_core.contract.jobs import FeatureSet, RunOptions, SceneOptions
 from sardino_core.contract.listener import Listener
 from sardino_core.contract.model_spec import ModelSpec
@@ -30,7 +31,7 @@ from sardino_core.inference import sample_tokens
 from sardino_core.models.model_file import read_spec, resolve_model
 from sardino_core.models.predictor import Predictor
 from sardino_core.pipeline import Session, open_session, tell_of
-from sardino_core.products import NO_PROJECTION, Product, Projection, Values, Windows
+from sardino_core.products import Product, Values, Windows
 from sardino_core.raster.blending import Rows
 from sardino_core.raster.block_cache import bounded_cache
 from sardino_core.raster.grid import PixelWindow, RasterGrid

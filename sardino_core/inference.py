@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import sardino_core
+from sardino_core.analysis.explore.projection import Projection
 from sardino_core.contract.errors import NoValidData, SettingInvalid
 from sardino_core.contract.jobs import (
     AttentionJob,
@@ -29,19 +30,11 @@ from sardino_core.contract.jobs import (
 from sardino_core.contract.listener import Listener
 from sardino_core.contract.messages import Result
 from sardino_core.contract.serial import to_dict
+from sardino_core.finished_rows import Int8Scale, decide, with_nodata
 from sardino_core.models.outputs import require_head
 from sardino_core.output_files import OutputFiles
 from sardino_core.pipeline import Session, open_session
-from sardino_core.products import (
-    Int8Scale,
-    Product,
-    Projection,
-    attention_maps,
-    class_probabilities,
-    classify,
-    token_embeddings,
-    with_nodata,
-)
+from sardino_core.products import Product, attention_maps, class_probabilities, token_embeddings
 from sardino_core.raster.blending import Rows
 from sardino_core.raster.writing.class_legend import colour_table, legend, write_aux_xml, write_qml
 from sardino_core.raster.writing.staging import staged
@@ -70,7 +63,7 @@ def segment(job: SegmentJob, listener: Listener | None = None) -> Result:
         pixels = np.zeros(256, np.int64)
 
         def write(rows: Rows) -> None:
-            decided = classify(rows, spec, job.abstain)
+            decided = decide(rows, spec, job.abstain)
             class_map(decided.classes)
             confidence(decided.confidence)
             if job.probabilities is not None:

@@ -1,18 +1,16 @@
 """From a raster and a model to finished rows of a product: read ahead, predict in batches, blend.
 
-Reading runs in a thread of its own ahead of the network; writing (raster/writer.py) in another behind it.
+Reading runs in a thread of its own ahead of the network (read_ahead.py), writing (raster/writing) in another behind it.
 """
 
 from __future__ import annotations
 
-import queue
-import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain, islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,22 +19,22 @@ from sardino_core.contract.jobs import RunOptions, SceneOptions
 from sardino_core.contract.listener import Listener
 from sardino_core.contract.model_spec import ModelSpec
 from sardino_core.costs import costs, duration
-from sardino_core.products import Product, Windows, cells_with_data
+from sardino_core.products import Product, Windows
 from sardino_core.raster.blending import Rows, TileValues, blend
 from sardino_core.raster.block_cache import bounded_cache
 from sardino_core.raster.grid import PixelWindow, RasterGrid
 from sardino_core.raster.reading.scene import Scene, open_scene
 from sardino_core.raster.resampling import cell_size, resample_backscatter, resampling_matrix
 from sardino_core.raster.scaling import standardise
-from sardino_core.raster.strips import TilePixels, read_tile, read_tiles, read_window
+from sardino_core.raster.strips import TilePixels, cells_with_data, read_tile, read_tiles, read_window
 from sardino_core.raster.tiles import Tile, TilePlan, plan_tiles
+from sardino_core.read_ahead import batched, read_ahead
 from sardino_core.resident_memory import resident_mb
 from sardino_core.slow_reading import slow_reading
 
 if TYPE_CHECKING:
     from sardino_core.models.predictor import Predictor
 
-T = TypeVar("T")
 _WINDOWS_AHEAD = 2  # batches read while one is predicted
 _TIMED_BATCH = 2  # from which the run's duration is told: the first one warms up
 
@@ -68,8 +66,8 @@ class Session:
         Only windows that are `wanted` are computed; what they do not cover is not valid. Close it
         (contextlib.closing): a thread reads the scene until then.
         """
-        tiles = (WindowInput.of(pixels, self, product, wanted) for pixels in read_tiles(self.scene, self.plan))
-        ahead = read_ahead(tiles, _WINDOWS_AHEAD * self.batch)
+        inputs = (self._input(pixels, product.scale, wanted) for pixels in read_tiles(self.scene, self.plan))
+        ahead = read_ahead(inputs, _WINDOWS_AHEAD * self.batch)
         predicted = self._predict(ahead, product)
         try:
             yield from blend(predicted, self.plan, product.channels, product.scale)
@@ -79,39 +77,50 @@ class Session:
     def sample(self, count: int) -> Iterator[tuple[Windows, NDArray[np.bool_]]]:
         """Up to `count` windows with data, spread evenly: batches (B, C, S, S) and their cells' validity (B, n, n)."""
         tiles = islice(self.plan.scattered(), 4 * count)  # of a scene that is mostly empty, not everything is read
-        for group in batched(islice(self.read(tiles, 1), count), self.batch):
+        for group in batched(islice(self.read(tiles), count), self.batch):
             self.listener.raise_if_cancelled()
-            yield (
-                np.stack([item.window for item in group if item.window is not None]),
-                np.stack([item.valid for item in group]),
-            )
+            yield stack(group), np.stack([item.valid for item in group])
+
+    def read(self, tiles: Iterable[Tile], scale: int = 1) -> Iterator[WindowInput]:
+        """Those of the windows that have data. Valid is what has data and is the raster's own, not mirrored."""
+        for tile in tiles:
+            item = self._input(read_tile(self.scene, self.plan, tile), scale)
+            if item.window is not None:
+                own, (height, width) = np.zeros_like(item.valid), self.plan.own(tile, scale)
+                own[:height, :width] = True
+                yield replace(item, valid=item.valid & own)
 
     def window_at(self, row: int, col: int) -> tuple[NDArray[np.float32] | None, NDArray[np.bool_]]:
         """The window (C, S, S) whose first cell is (row, col), None without data, and its cells' validity (n, n)."""
         cell_px, side_px = self.plan.cell_px, self.plan.window_px
-        pixels = read_window(self.scene, PixelWindow(row * cell_px, col * cell_px, side_px, side_px))
-        found = WindowInput.of(TilePixels(Tile(0, 0), *pixels), self, Product(0, 1, lambda windows: windows))
-        return found.window, found.valid
+        db, seen = read_window(self.scene, PixelWindow(row * cell_px, col * cell_px, side_px, side_px))
+        return self._standardised(db, seen) if seen.any() else None, cells_with_data(seen, cell_px)
 
-    def read(self, tiles: Iterable[Tile], scale: int) -> Iterator[WindowInput]:
-        """Those of the windows that have data, with their validity at `scale` output pixels per cell."""
-        product = Product(0, scale, lambda windows: windows)
-        inputs = (WindowInput.of(read_tile(self.scene, self.plan, tile), self, product) for tile in tiles)
-        return (item for item in inputs if item.window is not None)
+    def _input(self, pixels: TilePixels, scale: int, wanted: Callable[[Tile], bool] = lambda tile: True) -> WindowInput:
+        valid = pixels.valid if scale == self.plan.cell_px else cells_with_data(pixels.valid, self.plan.cell_px)
+        if not valid.any() or not wanted(pixels.tile):
+            return WindowInput(pixels.tile, None, valid)
+        return WindowInput(pixels.tile, self._standardised(pixels.backscatter_db, pixels.valid), valid)
+
+    def _standardised(self, db: NDArray[np.float32], seen: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Backscatter (C, s, s) in the raster's pixels as the network takes it, (C, S, S)."""
+        if self.plan.cell_px != self.spec.backbone.patch:
+            db, seen = resample_backscatter(db, seen, resampling_matrix(self.plan.window_px, self.spec.window))
+        return standardise(db, seen, self.spec.inputs.bands, self.spec.inputs.clip_db)
 
     def _predict(self, inputs: Iterator[WindowInput], product: Product) -> Iterator[TileValues]:
         done, timed, waited_s, predicted_s = 0, 0, 0.0, 0.0
         asked = time.perf_counter()
         for group in chain(batched(islice(inputs, 1), 1), batched(inputs, self.batch)):  # the first is soon there
             self.listener.raise_if_cancelled()
-            windows = [item.window for item in group if item.window is not None]
+            filled = sum(item.window is not None for item in group)
             started = time.perf_counter()
-            values = iter(product.predict(np.stack(windows)) if windows else ())
+            values = iter(product.predict(stack(group)) if filled else ())
             ended = time.perf_counter()
             waited_s, predicted_s = waited_s + started - asked, predicted_s + ended - started
-            timed += bool(windows)
-            if windows and timed == _TIMED_BATCH:
-                self._tell_costs((ended - started) / len(windows))
+            timed += bool(filled)
+            if filled and timed == _TIMED_BATCH:
+                self._tell_costs((ended - started) / filled)
             for item in group:
                 yield TileValues(item.tile, None if item.window is None else next(values), item.valid)
             done += len(group)
@@ -136,18 +145,10 @@ class WindowInput:
     window: NDArray[np.float32] | None  # (C, S, S) standardised
     valid: NDArray[np.bool_]  # at the product's scale
 
-    @staticmethod
-    def of(
-        pixels: TilePixels, session: Session, product: Product, wanted: Callable[[Tile], bool] = lambda tile: True
-    ) -> WindowInput:
-        plan, spec = session.plan, session.spec
-        valid = pixels.valid if product.scale == plan.cell_px else cells_with_data(pixels.valid, plan.cell_px)
-        if not valid.any() or not wanted(pixels.tile):
-            return WindowInput(pixels.tile, None, valid)
-        db, seen = pixels.backscatter_db, pixels.valid
-        if plan.cell_px != spec.backbone.patch:
-            db, seen = resample_backscatter(db, seen, resampling_matrix(plan.window_px, spec.window))
-        return WindowInput(pixels.tile, standardise(db, seen, spec.inputs.bands, spec.inputs.clip_db), valid)
+
+def stack(items: Iterable[WindowInput]) -> Windows:
+    """(B, C, S, S) of those that have data, of which there must be some."""
+    return np.stack([item.window for item in items if item.window is not None])
 
 
 @contextmanager
@@ -207,50 +208,3 @@ def tell_of(scene: Scene, listener: Listener) -> None:
         listener.log("info", note)
     for warning in scene.warnings:
         listener.log("warning", warning)
-
-
-def read_ahead(items: Iterable[T], depth: int) -> Generator[T]:
-    """The items in order, produced by a thread at most `depth` items ahead; its errors are raised here.
-
-    Closing the iterator stops the thread, and waits for it.
-    """
-    buffer: queue.Queue[tuple[str, T | BaseException | None]] = queue.Queue(maxsize=depth)
-    stop = threading.Event()
-
-    def offer(kind: str, item: T | BaseException | None) -> None:
-        while not stop.is_set():
-            try:
-                return buffer.put((kind, item), timeout=0.1)
-            except queue.Full:
-                continue
-
-    def produce() -> None:
-        try:
-            for item in items:
-                offer("item", item)
-                if stop.is_set():
-                    return
-            offer("end", None)
-        except BaseException as error:  # handed to the consumer, which raises it
-            offer("error", error)
-
-    thread = threading.Thread(target=produce, name="sardino-reader", daemon=True)
-    thread.start()
-    try:
-        while True:
-            kind, item = buffer.get()
-            if kind == "end":
-                return
-            if kind == "error":
-                raise item  # type: ignore[misc]
-            yield item  # type: ignore[misc]
-    finally:
-        stop.set()
-        thread.join()
-
-
-def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """Lists of `size` items, the last one shorter."""
-    iterator = iter(items)
-    while batch := list(islice(iterator, size)):
-        yield batch

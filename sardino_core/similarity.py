@@ -15,23 +15,29 @@ from numpy.typing import NDArray
 
 from sardino_core.analysis.explore.likeness import MarkedPoints, cosines
 from sardino_core.analysis.explore.steady import SteadySpace
-from sardino_core.contract.errors import AreaOutside, NoValidData
+from sardino_core.contract.errors import AreaOutside, NoValidData, SettingInvalid
 from sardino_core.contract.jobs import SimilarityJob
 from sardino_core.contract.listener import Listener
 from sardino_core.contract.messages import Result
 from sardino_core.inference import result_of, stream, tags_of
 from sardino_core.output_files import OutputFiles
-from sardino_core.pipeline import Session, WindowInput, batched, open_session
+from sardino_core.pipeline import Session, WindowInput, open_session, stack
 from sardino_core.products import token_embeddings
 from sardino_core.raster.blending import Rows, axis_weights
+from sardino_core.raster.grid import RasterGrid
 from sardino_core.raster.reading.inputs import expand_inputs
 from sardino_core.raster.reading.marks import read_marks
 from sardino_core.raster.reading.polygons import Polygons
+from sardino_core.raster.reading.vector_file import read_vector
 from sardino_core.raster.tiles import Tile
 from sardino_core.raster.writing.staging import staged
 from sardino_core.raster.writing.writer import RasterLayout
+from sardino_core.read_ahead import batched
 from sardino_core.token_space import sample_patches
 
+_MOST_NAMES = 100  # each is a band
+_ALL = "all references"
+_ONE_BAND = "or leave it out for one band."
 _MEANING = "cosine, -1 to 1, of each patch's token with that of the reference, in what stays when the window is moved"
 
 
@@ -81,28 +87,46 @@ def _reference_session(session: Session, job: SimilarityJob, listener: Listener)
 
 def _references(session: Session, job: SimilarityJob) -> References:
     """Read the marks and what the network says there, as the map would say it."""
-    marks, note = read_marks(job.references, session.scene.grid, job.name_field)
-    if note:
+    marked, notes = marked_areas(job.references, session.scene.grid, job.name_field)
+    for note in notes:
         session.listener.log("info", note)
-    for name, area in marks.items():
+    for name, area in marked.items():
         _require_inside(name, area, session, job)
-    areas = list(marks.values())
+    areas = list(marked.values())
     space = sample_patches(session).space
     seen = MarkedPoints(len(areas), space.basis.shape[1])
     tiles = (tile for tile in session.plan.tiles() if _covered(areas, session, tile).any())
     for group in batched(session.read(tiles, session.plan.cell_px), session.batch):
         session.listener.raise_if_cancelled()
         session.listener.progress(0.0, "reading the references")
-        tokens = session.predictor.tokens(np.stack([item.window for item in group if item.window is not None]))
+        tokens = session.predictor.tokens(stack(group))
         for item, found in zip(group, tokens, strict=True):
             seen.add(space.apply(found), _marked(areas, session, item))
-    for name, pixels in zip(marks, seen.pixels, strict=True):
+    for name, pixels in zip(marked, seen.pixels, strict=True):
         if not pixels:
             raise NoValidData(
                 f"The reference {name!r} of {job.references} lies on nodata, or covers no pixel's centre.",
                 "Move it to where the raster has data, or draw it larger.",
             )
-    return References(list(marks), seen.mean(), space)
+    return References(list(marked), seen.mean(), space)
+
+
+def marked_areas(path: str, grid: RasterGrid, name_field: str | None) -> tuple[dict[str, Polygons], tuple[str, ...]]:
+    """What each name marks, in the order of appearance, and what is to be told of it.
+
+    Without a field all are one area, `all references`. Raises InputMissing, SettingInvalid or AreaOutside.
+    """
+    file = read_vector(path, "references", attributes=name_field is not None)
+    marks = read_marks(file, grid, name_field, f"Name one with --name-field, {_ONE_BAND}")
+    names = [" ".join(mark.label.split()) or _ALL for mark in marks.items]
+    if len(set(names)) > _MOST_NAMES:
+        raise SettingInvalid(
+            f"The {file} have {len(set(names))} names in the field {name_field!r}; allowed are {_MOST_NAMES}, each "
+            f"being a band.",
+            f"Name a field with fewer values with --name-field, {_ONE_BAND}",
+        )
+    named = [replace(mark, label=name) for mark, name in zip(marks.items, names, strict=True)]
+    return replace(marks, items=named).areas(grid), marks.notes
 
 
 def _require_inside(name: str, area: Polygons, session: Session, job: SimilarityJob) -> None:
@@ -118,13 +142,9 @@ def _require_inside(name: str, area: Polygons, session: Session, job: Similarity
 
 
 def _covered(areas: Sequence[Polygons], session: Session, tile: Tile) -> NDArray[np.bool_]:
-    """(R, S, S): which pixels of the window lie in which area; none beyond the raster's edge."""
-    plan = session.plan
-    window = plan.window(tile)
-    covered = np.stack([area.covers(window) for area in areas])
-    covered[:, plan.height_px - window.row :] = False
-    covered[:, :, plan.width_px - window.col :] = False
-    return covered
+    """(R, S, S): which pixels of the window lie in which area."""
+    window = session.plan.window(tile)
+    return np.stack([area.covers(window) for area in areas])
 
 
 def _marked(areas: Sequence[Polygons], session: Session, item: WindowInput) -> NDArray[np.float32]:

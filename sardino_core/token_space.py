@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sardino_core.analysis.explore.steady import SteadySpace
+from sardino_core.contract.model_spec import ModelSpec
 from sardino_core.inference import require_data
-from sardino_core.pipeline import Session, WindowInput
-from sardino_core.products import cell_backscatter
+from sardino_core.pipeline import Session, WindowInput, stack
+from sardino_core.products import Values, Windows
 from sardino_core.raster.tiles import Tile, TilePlan, plan_tiles
 
 _SPOTS = 48  # where windows overlap, spread over the scene: some thousand patches
@@ -56,12 +57,12 @@ def _spots(session: Session) -> Iterator[tuple[NDArray[np.float32], NDArray[np.f
     for corner in islice(corners, 4 * _SPOTS):  # of a scene that is mostly empty, not everything is read
         session.listener.raise_if_cancelled()
         tiles = [Tile(corner.row_index + row, corner.col_index + col) for row, col in product(*steps)]
-        items = list(half.read(tiles, 1))
+        items = list(half.read(tiles))
         if len(items) < len(tiles):  # a window without data: none in what they have in common either
             continue
-        windows = np.stack([item.window for item in items if item.window is not None])
+        windows = stack(items)
         parts = [_common(plan, tiles, item) for item in items]
-        valid = items[0].valid[parts[0]] & _inside(plan, tiles[-1], parts[-1])
+        valid = items[0].valid[parts[0]]
         tokens = session.predictor.tokens(windows)
         if valid.any():
             seen = [found[part][valid] for found, part in zip(tokens, parts, strict=True)]
@@ -78,8 +79,14 @@ def _common(plan: TilePlan, tiles: list[Tile], item: WindowInput) -> tuple[slice
     return rows, cols
 
 
-def _inside(plan: TilePlan, tile: Tile, part: tuple[slice, slice]) -> NDArray[np.bool_]:
-    """Which cells of a part of the window are the raster's own; beyond its edge they are mirrored."""
-    rows = plan.rows.start(tile.row_index) + np.arange(part[0].start, part[0].stop) < plan.rows.length
-    cols = plan.cols.start(tile.col_index) + np.arange(part[1].start, part[1].stop) < plan.cols.length
-    return np.asarray(np.outer(rows, cols), bool)
+def measured_bands(spec: ModelSpec) -> list[str]:
+    """The bands that are measured, not differences of others."""
+    return [band.key for band in spec.inputs.bands if "-" not in band.name]
+
+
+def cell_backscatter(windows: Windows, spec: ModelSpec) -> Values:
+    """Mean dB in each cell of the measured bands, (B, n, n, bands), clipped as the network sees them."""
+    side, patch = spec.tokens_per_side, spec.backbone.patch
+    cells = windows.reshape(*windows.shape[:2], side, patch, side, patch).mean(axis=(3, 5))
+    bands = [(index, band) for index, band in enumerate(spec.inputs.bands) if "-" not in band.name]
+    return np.stack([cells[:, index] * band.std_db + band.mean_db for index, band in bands], axis=-1)

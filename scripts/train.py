@@ -13,7 +13,7 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from sardino_core.cli import main
-from sardino_core.training_arguments import COMMANDS
+from sardino_core.commands.training import COMMANDS
 
 if __name__ == "__main__":
     raise SystemExit(main(prog="train.py", only=tuple(COMMANDS)))

@@ -53,7 +53,7 @@ def test_imports_keep_to_the_table(path):
             assert rest[0] in ALLOWED[package], f"{path.name} imports {name}"
 
 
-@pytest.mark.parametrize("path", [CORE / "__init__.py", *(CORE / "contract").glob("*.py")], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [CORE / "__init__.py", *(CORE / "contract").rglob("*.py")], ids=lambda path: path.name)
 def test_the_door_keeps_to_python_3_9(path):
     ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 9))
     assert "match " not in path.read_text(encoding="utf-8").replace("re.fullmatch ", "")

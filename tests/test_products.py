@@ -1,41 +1,8 @@
-"""The arithmetic between the network and the files."""
+"""What is asked of the network in a window."""
 
 import numpy as np
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from sardino_core.contract.model_spec import CalibrationSpec
-from sardino_core.products import Int8Scale, Projection, cells_with_data, classify, reduce_heads, with_nodata
-from sardino_core.raster.blending import Rows
-from tests.models.specs import make_spec
-
-VALUES = np.array([[[0.7, 0.4]], [[0.2, 0.35]], [[0.1, 0.25]]], np.float32)  # (3 classes, 1 row, 2 columns)
-
-
-def rows(valid=(True, True)):
-    return Rows(0, VALUES, np.array([valid]))
-
-
-def test_the_most_probable_class_or_unsure():
-    spec = make_spec(calibration=CalibrationSpec(1.0, 0.5))
-    decided = classify(rows(), spec, abstain=True)
-    assert decided.classes.tolist() == [[[80, 254]]]
-    np.testing.assert_allclose(decided.confidence, [[[0.7, 0.4]]])
-    assert classify(rows(), spec, abstain=False).classes.tolist() == [[[80, 80]]]
-
-
-def test_nodata_wins_over_unsure():
-    decided = classify(rows((True, False)), make_spec(calibration=CalibrationSpec(1.0, 0.5)), abstain=True)
-    assert decided.classes.tolist() == [[[80, 0]]]
-    assert np.isnan(decided.confidence[0, 0, 1])
-    assert np.isnan(with_nodata(rows((True, False)))[:, 0, 1]).all()
-
-
-def test_a_cell_counts_when_any_of_its_pixels_does():
-    valid = np.zeros((8, 8), bool)
-    valid[0, 5] = True
-    assert cells_with_data(valid, 4).tolist() == [[False, True], [False, False]]
+from sardino_core.products import reduce_heads
 
 
 def test_heads():
@@ -43,35 +10,3 @@ def test_heads():
     assert reduce_heads(maps, "all") is maps
     np.testing.assert_array_equal(reduce_heads(maps, "mean")[:, 0], maps.mean(axis=1))
     np.testing.assert_array_equal(reduce_heads(maps, "max")[:, 0], maps.max(axis=1))
-
-
-def test_components_agree_with_the_singular_values():
-    tokens = np.random.default_rng(0).normal(size=(500, 6)).astype(np.float32) * [5, 4, 3, 2, 1, 0.5] + 7
-    projection = Projection.fit(tokens.astype(np.float32), 3)
-    singular = np.linalg.svd(tokens - tokens.mean(axis=0), compute_uv=False)
-    np.testing.assert_allclose(projection.explained, (singular**2 / (singular**2).sum())[:3], rtol=1e-4)
-    np.testing.assert_allclose(projection.basis.T @ projection.basis, np.eye(3), atol=1e-5)
-    np.testing.assert_allclose(projection.apply(tokens.astype(np.float32)).mean(axis=0), 0, atol=1e-4)
-
-
-@given(st.integers(0, 99), st.floats(1e-3, 1e3), st.floats(-1e3, 1e3))
-def test_int8_errs_by_at_most_half_a_step_within_the_sampled_range(seed, spread, centre):
-    values = (np.random.default_rng(seed).normal(size=(50, 4)) * spread + centre).astype(np.float32)
-    scale = Int8Scale.fit(values)
-    stored = scale.store(Rows(0, values.T[:, None, :], np.ones((1, 50), bool)))
-    assert stored.min() >= -127
-    back = stored * scale.scale[:, None, None] + scale.offset[:, None, None]
-    error = np.abs(back[:, 0, :].T - values)
-    assert (error <= 0.5 * scale.scale * 1.01 + np.abs(values) * 1e-5).all()
-
-
-def test_int8_keeps_nodata_apart_and_clips_what_lies_beyond():
-    scale = Int8Scale.fit(np.array([[0.0], [1.0]], np.float32))
-    stored = scale.store(Rows(0, np.array([[[99.0, -99.0, 0.5]]], np.float32), np.array([[True, True, False]])))
-    assert stored.tolist() == [[[127, -127, -128]]]
-
-
-@pytest.mark.parametrize("components", [1, 3])
-def test_a_constant_scene_does_not_break_the_projection(components):
-    projection = Projection.fit(np.full((10, 4), 2.0, np.float32), components)
-    assert np.isfinite(projection.apply(np.full((10, 4), 2.0, np.float32))).all()

@@ -21,12 +21,12 @@ from sardino_core.analysis.reference import (
     tally_points,
 )
 from sardino_core.analysis.report_page import Page
-from sardino_core.analysis.sample_file import is_of_points, points_in
+from sardino_core.analysis.sample_file import sample_points
 from sardino_core.contract.errors import SettingInvalid
 from sardino_core.contract.jobs import AccuracyJob
 from sardino_core.contract.listener import Listener
 from sardino_core.contract.messages import Result
-from sardino_core.raster.reading.polygons import read_labelled_polygons
+from sardino_core.raster.reading.marks import of_points, read_marks
 from sardino_core.raster.reading.sources import short
 from sardino_core.raster.reading.vector_file import is_vector, read_vector
 from sardino_core.raster.writing.staging import staged
@@ -57,9 +57,9 @@ def _assess(job: AccuracyJob, classified: ClassMap, strata: tuple[Stratum, ...],
         with closing(open_reference_raster(job.reference, classified)) as raster:
             tally = tally_pixels(classified, strata, raster_labels(raster), legend, name, listener)
         return AgreementAssessment.of(tally, strata, legend, name)
-    document = read_vector(job.reference, "reference", attributes=True)
-    if is_of_points(document):
-        points = points_in(document, grid, job.reference, job.field_name)
+    file = read_vector(job.reference, "reference", attributes=True)
+    if of_points(file):
+        points = sample_points(file, grid, job.field_name)
         if not any(point.reference for point in points):
             raise SettingInvalid(
                 f"No point of {name} has a value in the field {job.field_name!r}.",
@@ -67,8 +67,8 @@ def _assess(job: AccuracyJob, classified: ClassMap, strata: tuple[Stratum, ...],
             )
         tally = tally_points(points, classified, strata, legend, name)
         return AreaAssessment.of(tally, strata, legend, area_unit(grid))
-    polygons = read_labelled_polygons(document, grid, job.reference, "reference", job.field_name)
-    labels = polygon_labels(polygons, legend, name)
+    marks = read_marks(file, grid, job.field_name, "Name the field with --field.")
+    labels = polygon_labels(marks.areas(grid), legend, name)
     # The labels are classes already: mapped once is enough.
     tally = tally_pixels(classified, strata, labels, replace(legend, mapping={}), name, listener)
     return AgreementAssessment.of(tally, strata, legend, name)

@@ -6,22 +6,20 @@ Field names have at most ten letters, so that they survive a shapefile.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import rasterio
-from rasterio._err import CPLE_BaseError
-from rasterio.errors import RasterioError
-from rasterio.warp import transform
 
-from sardino_core.contract.errors import AreaOutside, SettingInvalid
-from sardino_core.raster.grid import RasterGrid
-from sardino_core.raster.reading.vector_file import EXPORT_AGAIN, crs_of
+from sardino_core.contract.errors import SettingInvalid
+from sardino_core.raster.grid import PixelWindow, RasterGrid
+from sardino_core.raster.reading.marks import label_of
+from sardino_core.raster.reading.points import brought_onto, is_position
+from sardino_core.raster.reading.vector_file import EXPORT_AGAIN, VectorFile
 
 REFERENCE = "reference"  # the field that the interpreter fills in
-_FARTHEST = 1e12  # no coordinate is beyond, and NaN is not below it either
 STRATUM_PIXELS, STRATUM_POINTS, WEIGHT, MAP_VALUE, MAP_CLASS = "pixels", "drawn", "weight", "map_value", "map_class"
 
 
@@ -76,61 +74,37 @@ def points_document(points: Sequence[SamplePoint], grid: RasterGrid, *, blind: b
     return f'{head}, "features": [\n{lines}\n]}}\n'
 
 
-def points_in(
-    document: Mapping[str, Any], grid: RasterGrid, path: str, field: str, role: str = "reference"
-) -> list[LabelledPoint]:
-    """All points of a GeoJSON object on the map's grid, from any CRS; `role` names the option in messages.
+def sample_points(file: VectorFile, grid: RasterGrid, field: str) -> list[LabelledPoint]:
+    """All points of a file on the map's grid, from any CRS, labelled or not.
 
     Raises SettingInvalid for what is no point, AreaOutside where the CRS do not meet.
     """
-    features = document.get("features")
-    if not isinstance(features, list) or not features:
-        raise SettingInvalid(f"The {role} {path} holds no feature.", EXPORT_AGAIN)
-    xys = [_coordinates(feature, path, role) for feature in features]
-    largest = max(abs(x) for x, _ in xys), max(abs(y) for _, y in xys)
+    features = file.features
+    if not features:
+        raise SettingInvalid(f"The {file} holds no feature.", EXPORT_AGAIN)
+    xys = np.array([_position(feature, file) for feature in features], np.float64)
     with rasterio.Env():  # without one, GDAL prints its messages on stderr
-        crs = crs_of(document, largest, grid, path, role)
-        if crs is not None and grid.crs is not None and crs != grid.crs:
-            try:
-                xs, ys = transform(crs, grid.crs, [x for x, _ in xys], [y for _, y in xys])
-            except (RasterioError, CPLE_BaseError) as error:
-                raise AreaOutside(
-                    f"The {role} {path} in {crs} cannot be brought into the map's CRS {grid.crs}.", "Check both CRS."
-                ) from error
-            xys = list(zip(xs, ys, strict=True))
-    return [_labelled(feature, xy, grid, field) for feature, xy in zip(features, xys, strict=True)]
+        xys = brought_onto(xys, file.crs(np.abs(xys).max(axis=0), grid), file, grid)
+    return [_labelled(feature, grid.pixel_at(*xy), field) for feature, xy in zip(features, xys.tolist(), strict=True)]
 
 
-def is_of_points(document: Mapping[str, Any]) -> bool:
-    """Whether the first feature with a geometry is a point."""
-    for feature in document.get("features") or []:
-        geometry = feature.get("geometry") if isinstance(feature, Mapping) else None
-        if isinstance(geometry, Mapping):
-            return geometry.get("type") in ("Point", "MultiPoint")
-    return False
-
-
-def _coordinates(feature: Any, path: str, role: str) -> tuple[float, float]:
-    geometry = feature.get("geometry") if isinstance(feature, Mapping) else None
+def _position(feature: Mapping[str, Any], file: VectorFile) -> tuple[float, float]:
+    geometry = feature.get("geometry")
     xy: Any = geometry.get("coordinates") if isinstance(geometry, Mapping) else None
     if isinstance(geometry, Mapping) and geometry.get("type") == "MultiPoint" and isinstance(xy, list) and len(xy) == 1:
         xy = xy[0]
-    is_pair = isinstance(xy, list) and len(xy) >= 2 and all(type(item) in (int, float) for item in xy[:2])
-    if not is_pair or not all(abs(item) < _FARTHEST for item in xy[:2]):
-        raise SettingInvalid(f"The {role} {path} has a feature that is no point: {str(geometry)[:60]}.", EXPORT_AGAIN)
+    if not is_position(xy):
+        raise SettingInvalid(f"The {file} has a feature that is no point: {str(geometry)[:60]}.", EXPORT_AGAIN)
     return float(xy[0]), float(xy[1])
 
 
-def _labelled(feature: Any, xy: tuple[float, float], grid: RasterGrid, field: str) -> LabelledPoint:
+def _labelled(feature: Mapping[str, Any], pixel: PixelWindow | None, field: str) -> LabelledPoint:
     given = feature.get("properties")
     properties = given if isinstance(given, Mapping) else {}
-    col, row = ~grid.transform @ xy
-    inside = 0 <= row < grid.height and 0 <= col < grid.width  # false for infinite ones, too
-    label = properties.get(field)
     return LabelledPoint(
-        row=math.floor(row) if inside else -1,
-        col=math.floor(col) if inside else -1,
-        reference="" if label is None else str(label).strip(),
+        row=-1 if pixel is None else pixel.row,
+        col=-1 if pixel is None else pixel.col,
+        reference=label_of(feature, field),
         map_value=_whole(properties.get(MAP_VALUE)),
         pixels=_whole(properties.get(STRATUM_PIXELS)),
         drawn=_whole(properties.get(STRATUM_POINTS)),

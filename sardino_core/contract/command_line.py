@@ -25,14 +25,7 @@ from sardino_core.contract.jobs import (
 _POSITIONAL = ("inputs", "classified")
 _RENAMED = {"field_name": "field"}
 
-# The overlap of these is the wider one by default.
-_ON_CONTEXT = (
-    AttentionJob,
-    EmbedJob,
-    ClassifyJob,
-    SimilarityJob,
-    ChangeJob,
-)  # whose overlap is the wider one by default
+_ON_CONTEXT = (AttentionJob, EmbedJob, ClassifyJob, SimilarityJob, ChangeJob)  # whose overlap is the wider one
 
 
 def command_line(job: Job) -> List[str]:

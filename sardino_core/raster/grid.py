@@ -96,6 +96,13 @@ class RasterGrid:
             crs=self.crs,
         )
 
+    def pixel_at(self, x: float, y: float) -> PixelWindow | None:
+        """The pixel in which a place of this CRS lies; None outside."""
+        col, row = ~self.transform @ (x, y)
+        if not (0 <= row < self.height and 0 <= col < self.width):  # true for infinite ones, too
+            return None
+        return PixelWindow(int(row), int(col), 1, 1)
+
     def window_of(self, bounds: Bounds) -> PixelWindow:
         """The pixels whose area meets `bounds` (in this CRS). Raises AreaOutside when there are none."""
         inverse = ~self.transform

@@ -49,6 +49,12 @@ def read_window(scene: Scene, window: PixelWindow) -> tuple[NDArray[np.float32],
     return _mirror(db, ((0, 0), *margin)), _mirror(valid, margin)
 
 
+def cells_with_data(valid: NDArray[np.bool_], cell_px: int) -> NDArray[np.bool_]:
+    """(n * cell, n * cell) pixel validity to (n, n): a cell counts when any pixel of it does."""
+    side = valid.shape[0] // cell_px
+    return np.asarray(valid.reshape(side, cell_px, side, cell_px).any(axis=(1, 3)))
+
+
 class _Strip:
     """The rows of one row of windows, the full padded width. A new one for each row: windows in flight keep theirs."""
 

@@ -99,6 +99,12 @@ class TilePlan:
             return self.rows.finer(scale, self.height_px), self.cols.finer(scale, self.width_px)
         return self.rows.finer(scale, self.rows.length * scale), self.cols.finer(scale, self.cols.length * scale)
 
+    def own(self, tile: Tile, scale: int) -> tuple[int, int]:
+        """How many rows and columns of output pixels the window shares with the raster; the others are padding."""
+        rows, cols = self.axes(scale)
+        height, width = rows.length - rows.start(tile.row_index), cols.length - cols.start(tile.col_index)
+        return min(rows.window, height), min(cols.window, width)
+
     def window(self, tile: Tile) -> PixelWindow:
         """The tile's pixels; they may reach over the raster's lower and right edge, where they are padded."""
         row, col = self.rows.start(tile.row_index), self.cols.start(tile.col_index)

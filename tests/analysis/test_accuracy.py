@@ -139,7 +139,7 @@ def set_all(name, value):
         (lambda features: features[0]["geometry"].update(coordinates=[10**400, 1]), "that is no point"),
         (lambda features: features[0]["geometry"].update(coordinates=["5", 1]), "that is no point"),
         (lambda features: features[0].update(properties=[1]), "no area-adjusted estimate is possible"),
-        (lambda features: features.clear(), "holds no feature|no polygon"),
+        (lambda features: features.clear(), "holds no feature|No feature"),
         (lambda features: features[0]["geometry"].update(coordinates=[0, 0]), "were not drawn from map.tif"),
         (lambda features: features.__delitem__(slice(1, None)), "an interval needs 2 or more in every class"),
     ],
@@ -251,7 +251,7 @@ def test_references_that_do_not_meet_the_map(tmp_path, classified):
         run(tmp_path, classified, far)
     with pytest.raises(AreaOutside, match="lies outside the map"):
         run(tmp_path, classified, write_polygons(tmp_path / "p.geojson", polygon(0, 0, 10, 10, reference="low")))
-    with pytest.raises(SettingInvalid, match="no polygon with a value in the field 'reference'"):
+    with pytest.raises(SettingInvalid, match=r"No feature .* has a value in the field 'reference'"):
         run(tmp_path, classified, write_polygons(tmp_path / "q.geojson", polygon(0, 0, 10, 10, kind="low")))
     with pytest.raises(NoValidData, match="no labelled pixel in common"):
         run(tmp_path, classified, write_map(tmp_path / "r.tif", np.where(mapped == 0, 30, 0).astype(np.uint8)))

@@ -8,7 +8,7 @@ import pytest
 import rasterio
 import torch
 
-from sardino_core.arguments import _FORMATS_HELP
+from sardino_core.commands.model_files import FORMATS_HELP
 from sardino_core.contract.messages import Result, decode
 from sardino_core.models.export_file import problem_with_export
 from sardino_core.models.importing.import_formats import FORMATS
@@ -72,4 +72,4 @@ def test_an_export_is_written_beside_its_model(run, model, tmp_path):
 
 
 def test_the_help_names_every_format():
-    assert all(name in _FORMATS_HELP for name in FORMATS)
+    assert all(name in FORMATS_HELP for name in FORMATS)

@@ -5,10 +5,12 @@ import json
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
 
-from sardino_core.contract.errors import Cancelled
+from sardino_core.contract.errors import Cancelled, SettingInvalid
 from sardino_core.contract.jobs import RunOptions, SceneOptions, SimilarityJob
-from sardino_core.similarity import similarity
+from sardino_core.raster.grid import RasterGrid
+from sardino_core.similarity import marked_areas, similarity
 from tests.cli.conftest import UTM_10M, speckled, write_raster
 from tests.cli.test_bad_input import refuse
 from tests.cli.test_cluster import StopAt
@@ -91,7 +93,7 @@ def test_another_crs_is_told(run, model, scene, marks, tmp_path):
     status, _, err = run(
         "similarity", scene, "--model", model, "--references", references, "--output", tmp_path / "s.tif"
     )
-    assert status == 0 and "are in EPSG:4326 and are brought into EPSG:32633" in err
+    assert status == 0 and "brought from EPSG:4326 into the raster's CRS, EPSG:32633" in err
     assert read(tmp_path / "s.tif")[0, 2, 3] == pytest.approx(1, abs=1e-5)
 
 
@@ -114,7 +116,7 @@ def test_nodata_is_nan(run, model, marks, tmp_path):
     [
         (point(20, 3000), "lies outside what is read of scene.tif"),
         (square(20.6, 20.6, 0.3), "covers no pixel's centre"),
-        ({"type": "LineString", "coordinates": [[5e5, 5e6], [5.001e5, 5e6]]}, "no point and no polygon"),
+        ({"type": "LineString", "coordinates": [[5e5, 5e6], [5.001e5, 5e6]]}, "no polygon and no point"),
     ],
 )
 def test_bad_references_are_one_line(run, model, scene, marks, tmp_path, shape, words):
@@ -152,3 +154,14 @@ def test_cancel_leaves_nothing_whenever_it_comes(model, scene, marks, tmp_path, 
     with pytest.raises(Cancelled):
         similarity(job, StopAt(text))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["marks.geojson", "scene.tif"]
+
+
+def test_more_names_than_bands_is_told(tmp_path):
+    features = [
+        {"type": "Feature", "properties": {"kind": name}, "geometry": {"type": "Point", "coordinates": [5e5, 5e6]}}
+        for name in range(101)
+    ]
+    path = tmp_path / "many.geojson"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    with pytest.raises(SettingInvalid, match="101 names"):
+        marked_areas(str(path), RasterGrid(9, 9, Affine(10, 0, 5e5, 0, -10, 5e6), None), "kind")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sardino_core import cli
+from sardino_core.commands import command
 from sardino_core.contract.command_line import command_line
 from sardino_core.contract.jobs import (
     CONTEXT_OVERLAP,
@@ -138,7 +139,7 @@ JOBS = [
 @pytest.mark.parametrize("job", JOBS, ids=lambda job: type(job).__name__)
 def test_the_command_does_the_job(job, monkeypatch):
     asked = []
-    monkeypatch.setattr(cli, "run_job", lambda job, listener: asked.append(job) or Result())
+    monkeypatch.setattr(command, "run_job", lambda job, listener: asked.append(job) or Result())
     words = command_line(job)
     assert words[0] == "sardino"
     cli.main([*words[1:], "--json"])

@@ -1,5 +1,7 @@
 """Grids and windows: where pixels are, without pixels."""
 
+import math
+
 import pytest
 from affine import Affine
 from hypothesis import given
@@ -90,3 +92,12 @@ def test_bounds_where_the_other_crs_is_not_defined():
     beyond = grid(transform=Affine(1e6, 0, 0, 0, -1e6, 9e7), crs=CRS.from_epsg(4326))
     with pytest.raises(AreaOutside, match="cannot be brought into EPSG:32633"):
         beyond.bounds_in(UTM)
+
+
+def test_a_place_has_the_pixel_that_it_lies_in():
+    grid = RasterGrid(4, 3, Affine(10, 0, 100, 0, -10, 50), None)
+    assert grid.pixel_at(100, 50) == PixelWindow(0, 0, 1, 1)
+    assert grid.pixel_at(139.9, 20.1) == PixelWindow(2, 3, 1, 1)
+    assert [grid.pixel_at(*place) for place in ((140, 30), (99.9, 30), (120, 20), (120, 50.1), (math.inf, 30))] == [
+        None
+    ] * 5

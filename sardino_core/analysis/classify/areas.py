@@ -5,27 +5,24 @@ And the pixels that are drawn from them to train on. What the classes are called
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
-from rasterio.crs import CRS
 
-from sardino_core.analysis.sample_file import is_of_points, points_in
-from sardino_core.contract.errors import AreaOutside, SettingInvalid
+from sardino_core.contract.errors import SettingInvalid
 from sardino_core.raster.grid import PixelWindow, RasterGrid
-from sardino_core.raster.reading.polygons import Polygon, Polygons, on_grid, outside
-from sardino_core.raster.reading.vector_file import EXPORT_AGAIN, crs_of, read_vector
+from sardino_core.raster.reading.marks import Mark, Marks, of_points, read_marks
+from sardino_core.raster.reading.polygons import Polygon, Polygons, outside
+from sardino_core.raster.reading.vector_file import EXPORT_AGAIN, VectorFile, read_vector
 
 ROLE = "training"  # how messages call the file
 BLOCK_PX = 32  # points in one square of this side are held out together
 PIXELS_PER_AREA = 500
 PIXELS = 20_000  # in all
 _PIECE_PX = 1 << 22  # looked at at once
-_WITH_AREA = ("Polygon", "MultiPolygon", "GeometryCollection")
 Ints = NDArray[np.int64]
 
 
@@ -60,87 +57,41 @@ class Pixels:
 
 def read_areas(path: str, grid: RasterGrid, field: str) -> Areas:
     """The labelled areas of a vector file. Raises InputMissing, SettingInvalid, AreaOutside or DependencyMissing."""
-    document = read_vector(path, ROLE, attributes=True)
-    features = [item for item in document.get("features") or [] if isinstance(item, Mapping)]
-    labelled = [(label, item) for item in features if (label := _label(item, field))]
-    if not labelled:
-        raise _without_labels(path, field, features)
-    return (_points if is_of_points(document) else _polygons)(document, labelled, grid, path, field)
-
-
-def _label(feature: Mapping[str, Any], field: str) -> str:
-    properties = feature.get("properties")
-    value = properties.get(field) if isinstance(properties, Mapping) else None
-    return "" if value is None else str(value).strip()
-
-
-def _without_labels(path: str, field: str, features: Sequence[Mapping[str, Any]]) -> SettingInvalid:
-    held = dict.fromkeys(str(name) for item in features for name in item.get("properties") or {})
-    found = f"its fields are {', '.join(held)}" if held else "its features have no fields"
-    return SettingInvalid(
-        f"The {ROLE} {path} has no feature with a value in the field {field!r}; {found}.",
-        "Name the field with the class with --field.",
-    )
-
-
-def _points(
-    document: Mapping[str, Any], labelled: Sequence[tuple[str, Any]], grid: RasterGrid, path: str, field: str
-) -> Areas:
-    found = points_in({**document, "features": [item for _, item in labelled]}, grid, path, field, ROLE)
-    inside = [point for point in found if point.row >= 0]
-    if not inside:
+    file = read_vector(path, ROLE, attributes=True)
+    marks = read_marks(file, grid, field, "Name the field with the class with --field.")
+    found = (_points if of_points(file) else _polygons)(marks, file, grid)
+    if not found.labels:
         raise outside(ROLE, path, grid)
-    places = np.array([(point.row, point.col) for point in inside], np.int64)
-    labels = tuple(point.reference for point in inside)
-    notes = _notes(document, labelled, grid, path)
-    return Areas(labels, (), places, notes, _warnings(len(found) - len(inside), "points"))
+    return found
 
 
-def _polygons(
-    document: Mapping[str, Any], labelled: Sequence[tuple[str, Any]], grid: RasterGrid, path: str, field: str
-) -> Areas:
-    drawn = [(label, item) for label, item in labelled if (item.get("geometry") or {}).get("type") in _WITH_AREA]
-    if not drawn:
-        raise AreaOutside(f"The {ROLE} {path} holds no polygon and no point.", EXPORT_AGAIN)
-    inside = []
-    with rasterio.Env():  # without one, GDAL prints its messages on stderr
-        for label, item in drawn:
-            parts = on_grid({**document, "features": [item]}, grid, path, ROLE)
-            if Polygons(parts, grid).window is not None:
-                inside.append((label, parts))
-    if not inside:
-        raise outside(ROLE, path, grid)
-    labels, shapes = tuple(label for label, _ in inside), tuple(parts for _, parts in inside)
-    notes = _notes(document, drawn, grid, path)
-    return Areas(labels, shapes, np.empty((0, 2), np.int64), notes, _warnings(len(drawn) - len(inside), "polygons"))
+def _points(marks: Marks, file: VectorFile, grid: RasterGrid) -> Areas:
+    _require_single_points(marks.items, file)
+    pixels = [(mark.label, grid.pixel_at(*mark.points[0].tolist())) for mark in marks.items]
+    inside = [(label, pixel) for label, pixel in pixels if pixel is not None]
+    places = np.array([(pixel.row, pixel.col) for _, pixel in inside], np.int64).reshape(-1, 2)
+    labels = tuple(label for label, _ in inside)
+    return Areas(labels, (), places, marks.notes, _lost(len(pixels) - len(inside), "points"))
 
 
-def _notes(
-    document: Mapping[str, Any], labelled: Sequence[tuple[str, Any]], grid: RasterGrid, path: str
-) -> tuple[str, ...]:
-    """That the areas are in another CRS than the raster, where they are."""
-    largest = np.abs([pair for _, item in labelled for pair in _pairs(item["geometry"])]).max(axis=0)
-    with rasterio.Env():
-        crs: CRS | None = crs_of(document, (float(largest[0]), float(largest[1])), grid, path, ROLE)
-    if crs is None or grid.crs is None or crs == grid.crs:
-        return ()
-    return (f"the training areas are brought from {crs} into the raster's CRS, {grid.crs}",)
+def _polygons(marks: Marks, file: VectorFile, grid: RasterGrid) -> Areas:
+    drawn = [mark for mark in marks.items if mark.polygons]
+    near = [mark for mark in drawn if Polygons(mark.polygons, grid).window is not None]
+    labels, shapes = tuple(mark.label for mark in near), tuple(mark.polygons for mark in near)
+    return Areas(labels, shapes, np.empty((0, 2), np.int64), marks.notes, _lost(len(drawn) - len(near), "polygons"))
 
 
-def _warnings(lost: int, kind: str) -> tuple[str, ...]:
-    return (f"{lost} of the training {kind} lie outside the raster and are left out",) if lost else ()
+def _require_single_points(marks: Sequence[Mark], file: VectorFile) -> None:
+    for mark in marks:
+        if mark.polygons or len(mark.points) != 1:
+            raise SettingInvalid(
+                f"The {file} holds points, but a feature of the class {mark.label} that is no point, or several.",
+                EXPORT_AGAIN,
+            )
 
 
-def _pairs(geometry: Mapping[str, Any]) -> Iterator[Sequence[float]]:
-    pending: list[Any] = [geometry.get("geometries") or geometry.get("coordinates")]
-    while pending:
-        item = pending.pop()
-        if isinstance(item, Mapping):
-            pending.append(item.get("geometries") or item.get("coordinates"))
-        elif item and isinstance(item[0], (int, float)):
-            yield item[:2]
-        else:
-            pending += item or []
+def _lost(count: int, kind: str) -> tuple[str, ...]:
+    return (f"{count} of the training {kind} lie outside the raster and are left out",) if count else ()
 
 
 def draw_pixels(areas: Areas, classes: Ints, grid: RasterGrid, seed: int, cancelled: Callable[[], None]) -> Pixels:

@@ -1,127 +1,114 @@
-"""Marked places: points and polygons of a vector file as areas of a raster, by name. A point is its pixel."""
+"""Marked places: the points and polygons of a vector file on a raster's grid, with the text that labels each of them.
+
+What a label means, a class or the name of a band, is not known here.
+"""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import numpy as np
 import rasterio
-from rasterio._err import CPLE_BaseError
-from rasterio.crs import CRS
-from rasterio.errors import RasterioError
-from rasterio.warp import transform
 
 from sardino_core.contract.errors import AreaOutside, SettingInvalid
-from sardino_core.raster.grid import RasterGrid
-from sardino_core.raster.reading.polygons import Polygon, Polygons, on_grid
-from sardino_core.raster.reading.vector_file import EXPORT_AGAIN, crs_of, read_vector
-
-_FARTHEST = 1e12  # no coordinate is beyond, and NaN is not below it either
-_MOST_NAMES = 100  # each is a band
-_POINTS, _POLYGONS = ("Point", "MultiPoint"), ("Polygon", "MultiPolygon")
+from sardino_core.raster.grid import PixelWindow, RasterGrid
+from sardino_core.raster.reading import points, polygons
+from sardino_core.raster.reading.polygons import Polygon, Polygons
+from sardino_core.raster.reading.vector_file import VectorFile
 
 
-def read_marks(path: str, grid: RasterGrid, name_field: str | None) -> tuple[dict[str, Polygons], str]:
-    """The marked areas on `grid` by name, and a note where they come from another CRS (else empty).
+@dataclass(frozen=True)
+class Mark:
+    """One feature: its label, empty where none is asked for, and what it marks."""
 
-    Named by the values of `name_field`, in the order of appearance; features without one are left out. Without a field
-    all are one area, `all references`. Raises InputMissing, SettingInvalid, AreaOutside or DependencyMissing.
+    label: str
+    polygons: list[Polygon]  # in the grid's CRS
+    points: points.Points  # likewise
+
+    def area(self, grid: RasterGrid) -> list[Polygon]:
+        """All of it as polygons. A point is its pixel."""
+        found = [grid.pixel_at(*xy) for xy in self.points.tolist()]
+        return [*self.polygons, *([_outline(pixel, grid)] for pixel in found if pixel is not None)]
+
+
+@dataclass(frozen=True)
+class Marks:
+    """The marks of a file, in its order."""
+
+    items: list[Mark]
+    notes: tuple[str, ...]  # that they come from another CRS than the raster's, where they do
+
+    def areas(self, grid: RasterGrid) -> dict[str, Polygons]:
+        """What is marked by each label, in the order of appearance."""
+        parts: dict[str, list[Polygon]] = {}
+        for mark in self.items:
+            parts.setdefault(mark.label, []).extend(mark.area(grid))
+        return {label: Polygons(found, grid) for label, found in parts.items()}
+
+
+def read_marks(file: VectorFile, grid: RasterGrid, field: str | None, remedy: str) -> Marks:
+    """The features that have a value in `field`, or all where that is None; `remedy` is told where none has one.
+
+    Raises SettingInvalid, or AreaOutside where there is neither point nor polygon, or the grid's CRS cannot hold them.
     """
-    document = read_vector(path, "references", attributes=name_field is not None)
-    groups = {"all references": document} if name_field is None else _by_name(document, path, name_field)
+    labelled = _labelled(file, field, remedy)
+    where, numbers = f"The {file}", count(1)
+    found = [
+        (label, list(polygons.polygons_in(geometry, where, numbers)), points.points_in(geometry, where))
+        for label, geometry in labelled
+    ]
+    corners = [ring for _, parts, at in found for ring in (*(rings[0] for rings in parts), at) if len(ring)]
+    if not corners:
+        raise AreaOutside(f"The {file} holds no polygon and no point.", "Mark places, and save them again.")
     with rasterio.Env():  # without one, GDAL prints its messages on stderr
-        areas = {name: _areas(part, grid, path) for name, part in groups.items()}
-    return {name: Polygons(rings, grid) for name, (rings, _) in areas.items()}, _note(areas, path, grid)
+        crs = file.crs(np.max([np.abs(ring).max(axis=0) for ring in corners], axis=0), grid)
+        items = [
+            Mark(label, polygons.brought_onto(parts, crs, file, grid), points.brought_onto(at, crs, file, grid))
+            for label, parts, at in found
+        ]
+    note = f"Coordinates of the {file} are brought from {crs} into the raster's CRS, {grid.crs}."
+    foreign = crs is not None and grid.crs is not None and crs != grid.crs
+    return Marks(items, (note,) if foreign else ())
 
 
-def _by_name(document: Mapping[str, Any], path: str, field: str) -> dict[str, dict[str, Any]]:
-    """A document for each value of the field."""
-    groups: dict[str, list[Any]] = {}
-    fields: dict[str, None] = {}
-    features = document.get("features")
-    for feature in features if isinstance(features, list) else []:
-        properties = feature.get("properties") if isinstance(feature, Mapping) else None
-        if isinstance(properties, Mapping):
-            fields.update(dict.fromkeys(properties))
-            name = "" if properties.get(field) is None else " ".join(str(properties[field]).split())
-            groups.setdefault(name, []).append(feature)
-    groups.pop("", None)
-    if not groups:
-        known = f"its fields are {', '.join(fields)}" if fields else "it has no fields"
-        raise SettingInvalid(
-            f"The references {path} have no value in the field {field!r}; {known}.",
-            "Name one with --name-field, or leave it out for one band.",
-        )
-    if len(groups) > _MOST_NAMES:
-        raise SettingInvalid(
-            f"The references {path} have {len(groups)} names in the field {field!r}; allowed are {_MOST_NAMES}, each "
-            f"being a band.",
-            "Name a field with fewer values with --name-field, or leave it out for one band.",
-        )
-    return {name: {**document, "features": features} for name, features in groups.items()}
+def of_points(file: VectorFile) -> bool:
+    """Whether the first feature with a geometry is a point."""
+    for feature in file.features:
+        if isinstance(geometry := feature.get("geometry"), Mapping):
+            return geometry.get("type") in ("Point", "MultiPoint")
+    return False
 
 
-def _areas(document: Mapping[str, Any], grid: RasterGrid, path: str) -> tuple[list[Polygon], CRS | None]:
-    """Rings in the grid's CRS, and the CRS that they come from."""
-    points = np.array(list(_points_in(document, path)), np.float64).reshape(-1, 2)
-    polygons = on_grid(document, grid, path, "references") if _holds(document, _POLYGONS) else []
-    if not len(points) and not polygons:
-        raise AreaOutside(f"The references {path} hold no point and no polygon.", "Mark places, and save them again.")
-    around = np.abs([*points.tolist(), *(xy for rings in polygons for xy in rings[0].tolist())]).max(axis=0)
-    crs = crs_of(document, (float(around[0]), float(around[1])), grid, path, "references")
-    if len(points) and crs is not None and grid.crs is not None and crs != grid.crs:
-        try:
-            points = np.column_stack(transform(crs, grid.crs, points[:, 0], points[:, 1]))
-        except (RasterioError, CPLE_BaseError) as error:
-            raise AreaOutside(
-                f"The references {path} in {crs} cannot be brought into the raster's CRS {grid.crs}.", "Check both CRS."
-            ) from error
-    return [*polygons, *([_pixel(x, y, grid)] for x, y in points[np.isfinite(points).all(axis=1)].tolist())], crs
+def label_of(feature: Mapping[str, Any], field: str) -> str:
+    """The text in a field of a feature; empty without one."""
+    value = _properties(feature).get(field)
+    return "" if value is None else str(value).strip()
 
 
-def _pixel(x: float, y: float, grid: RasterGrid) -> Any:
-    """The square of the pixel around a point."""
-    col, row = map(math.floor, ~grid.transform @ (x, y))
+def _properties(feature: Mapping[str, Any]) -> Mapping[str, Any]:
+    properties = feature.get("properties")
+    return properties if isinstance(properties, Mapping) else {}
+
+
+def _labelled(file: VectorFile, field: str | None, remedy: str) -> Sequence[tuple[str, Mapping[str, Any]]]:
+    """Labels and geometries of the features that have both."""
+    features = file.features
+    labels = ["" if field is None else label_of(feature, field) for feature in features]
+    if field is not None and not any(labels):
+        held = dict.fromkeys(str(name) for feature in features for name in _properties(feature))
+        known = f"its fields are {', '.join(held)}" if held else "it has no fields"
+        raise SettingInvalid(f"No feature of the {file} has a value in the field {field!r}; {known}.", remedy)
+    return [
+        (label, geometry)
+        for label, feature in zip(labels, features, strict=True)
+        if (label or field is None) and isinstance(geometry := feature.get("geometry"), Mapping)
+    ]
+
+
+def _outline(pixel: PixelWindow, grid: RasterGrid) -> Any:
+    row, col = pixel.row, pixel.col
     corners = [(col, row), (col + 1, row), (col + 1, row + 1), (col, row + 1), (col, row)]
     return np.array([grid.transform @ corner for corner in corners])
-
-
-def _geometries(document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    pending: list[Any] = [document]
-    while pending:
-        item = pending.pop()
-        if isinstance(item, Mapping):
-            for key in ("features", "geometries"):
-                parts = item.get(key)
-                pending += reversed(parts) if isinstance(parts, list) else []
-            if isinstance(item.get("geometry"), Mapping):
-                pending.append(item["geometry"])
-            if item.get("type") in (*_POINTS, *_POLYGONS):
-                yield item
-
-
-def _holds(document: Mapping[str, Any], kinds: tuple[str, ...]) -> bool:
-    return any(item["type"] in kinds for item in _geometries(document))
-
-
-def _points_in(document: Mapping[str, Any], path: str) -> Iterator[tuple[float, float]]:
-    for item in _geometries(document):
-        if item["type"] in _POINTS:
-            found: Any = item.get("coordinates")
-            pairs: list[Any] = [found] if item["type"] == "Point" or not isinstance(found, list) else found
-            for xy in pairs:
-                if not _is_pair(xy):
-                    raise SettingInvalid(f"The references {path} have a malformed point: {str(xy)[:40]}.", EXPORT_AGAIN)
-                yield float(xy[0]), float(xy[1])
-
-
-def _is_pair(xy: Any) -> bool:
-    numbers = isinstance(xy, list) and len(xy) >= 2 and all(type(value) in (int, float) for value in xy[:2])
-    return numbers and all(abs(value) < _FARTHEST for value in xy[:2])
-
-
-def _note(areas: Mapping[str, tuple[list[Polygon], CRS | None]], path: str, grid: RasterGrid) -> str:
-    foreign = next((crs for _, crs in areas.values() if crs is not None and crs != grid.crs), None)
-    return f"The references {path} are in {foreign} and are brought into {grid.crs}." if foreign and grid.crs else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from rasterio.warp import transform
 from sardino_core.contract.errors import AreaOutside, SettingInvalid
 from sardino_core.raster.grid import Bounds, PixelWindow, RasterGrid
 from sardino_core.raster.reading.rings import Ring, clip, has_area, split
-from sardino_core.raster.reading.vector_file import EXPORT_AGAIN, crs_of, read_vector
+from sardino_core.raster.reading.vector_file import EXPORT_AGAIN, VectorFile, read_vector
 
 Polygon = list[Ring]  # the outer ring, then the holes
 
@@ -82,49 +83,29 @@ def read_polygons(path: str, grid: RasterGrid, role: str) -> Polygons:
     SettingInvalid, AreaOutside (no polygon) or DependencyMissing.
     """
     with rasterio.Env():  # without one, GDAL prints its messages on stderr
-        return Polygons(on_grid(read_vector(path, role), grid, path, role), grid)
+        return Polygons(on_grid(read_vector(path, role), grid), grid)
 
 
-def read_labelled_polygons(
-    document: Mapping[str, Any], grid: RasterGrid, path: str, role: str, field: str
-) -> dict[str, Polygons]:
-    """The polygons of a FeatureCollection by the text of their property `field`, in the order of appearance.
-
-    Features without it, or with an empty one, are left out. Raises SettingInvalid, or AreaOutside without polygons.
-    """
-    groups: dict[str, list[Any]] = {}
-    for feature in document.get("features") or []:
-        properties = feature.get("properties") if isinstance(feature, Mapping) else None
-        label = properties.get(field) if isinstance(properties, Mapping) else None
-        if label is not None and str(label).strip():
-            groups.setdefault(str(label).strip(), []).append(feature)
-    if not groups:
-        raise SettingInvalid(
-            f"The {role} {path} has no polygon with a value in the field {field!r}.", "Name the field with --field."
-        )
-    with rasterio.Env():
-        return {
-            label: Polygons(on_grid({**document, "features": features}, grid, path, role), grid)
-            for label, features in groups.items()
-        }
-
-
-def on_grid(document: Mapping[str, Any], grid: RasterGrid, path: str, role: str) -> list[Polygon]:
-    """The polygons of a GeoJSON object in the grid's CRS. Raises SettingInvalid, or AreaOutside without polygons."""
-    polygons = list(_polygons_in(document, f"The {role} {path}"))
+def on_grid(file: VectorFile, grid: RasterGrid) -> list[Polygon]:
+    """All polygons of a file in the grid's CRS. Raises SettingInvalid, or AreaOutside without polygons."""
+    polygons = list(polygons_in(file.document, f"The {file}"))
     if not polygons:
-        raise AreaOutside(f"The {role} {path} holds no polygon.", "Give polygons, in GeoJSON or another vector format.")
+        raise AreaOutside(f"The {file} holds no polygon.", "Give polygons, in GeoJSON or another vector format.")
     largest = np.max([np.abs(rings[0]).max(axis=0) for rings in polygons], axis=0)
-    crs = crs_of(document, (float(largest[0]), float(largest[1])), grid, path, role)
-    if grid.crs is not None and crs is not None and (crs != grid.crs or crs.is_geographic):
-        try:
-            return _brought_onto(polygons, crs, grid)
-        except (AreaOutside, RasterioError, CPLE_BaseError) as error:
-            raise AreaOutside(
-                f"The {role} {path} in {crs} cannot be brought into the raster's CRS {grid.crs}.",
-                "Check the CRS of both, or export the polygons in the raster's CRS.",
-            ) from error
-    return polygons
+    return brought_onto(polygons, file.crs(largest, grid), file, grid)
+
+
+def brought_onto(polygons: Sequence[Polygon], crs: CRS | None, file: VectorFile, grid: RasterGrid) -> list[Polygon]:
+    """Polygons of a file, which are in `crs`, in the grid's. Raises AreaOutside where one is not defined."""
+    if not polygons or grid.crs is None or crs is None or (crs == grid.crs and not crs.is_geographic):
+        return list(polygons)
+    try:
+        return _brought_onto(polygons, crs, grid)
+    except (AreaOutside, RasterioError, CPLE_BaseError) as error:
+        raise AreaOutside(
+            f"The {file} in {crs} cannot be brought into the raster's CRS {grid.crs}.",
+            "Check the CRS of both, or export the polygons in the raster's CRS.",
+        ) from error
 
 
 def outside(role: str, path: str, grid: RasterGrid) -> AreaOutside:
@@ -137,10 +118,13 @@ def outside(role: str, path: str, grid: RasterGrid) -> AreaOutside:
     )
 
 
-def _polygons_in(document: Mapping[str, Any], where: str) -> Iterator[Polygon]:
-    """The polygons of any GeoJSON object, parts of MultiPolygons one by one. Raises SettingInvalid for a broken one."""
+def polygons_in(document: Mapping[str, Any], where: str, numbers: Iterator[int] | None = None) -> Iterator[Polygon]:
+    """The polygons of any GeoJSON object, parts of MultiPolygons one by one. Raises SettingInvalid for a broken one.
+
+    `where` names the file in messages, `numbers` counts its polygons from object to object.
+    """
     pending: list[Any] = [document]
-    count = 0
+    numbers = numbers or count(1)
     while pending:
         item = pending.pop()
         kind = item.get("type") if isinstance(item, Mapping) else None
@@ -152,15 +136,15 @@ def _polygons_in(document: Mapping[str, Any], where: str) -> Iterator[Polygon]:
         elif kind == "Feature":
             pending += [item["geometry"]] if item.get("geometry") is not None else []
         elif kind in ("Polygon", "MultiPolygon"):
-            count += 1
+            number = next(numbers)
             coordinates = item.get("coordinates")
             parts = [coordinates] if kind == "Polygon" else coordinates
             if not isinstance(parts, list) or not all(isinstance(part, list) for part in parts):
-                raise _malformed(where, count)
+                raise _malformed(where, number)
             for part in filter(None, parts):
                 rings = [_ring(points) for points in part]
                 if any(ring is None for ring in rings):
-                    raise _malformed(where, count)
+                    raise _malformed(where, number)
                 yield [ring for ring in rings if ring is not None]
         elif kind not in _WITHOUT_AREA:
             raise SettingInvalid(f"{where} is no valid GeoJSON: it holds {str(item)[:60]}.", EXPORT_AGAIN)

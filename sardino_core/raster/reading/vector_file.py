@@ -1,6 +1,6 @@
 """A vector file as one GeoJSON object, and the CRS of its coordinates. GeoJSON needs nothing else installed.
 
-Not for geometry: what the coordinates enclose is the business of polygons.py.
+Not for geometry: that is the business of points.py and polygons.py; labels are that of marks.py.
 """
 
 from __future__ import annotations
@@ -8,9 +8,12 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.errors import CRSError
 
@@ -27,44 +30,64 @@ def is_vector(path: str) -> bool:
     return Path(path).suffix.lower() in VECTOR_SUFFIXES
 
 
-def read_vector(path: str, role: str, *, attributes: bool = False) -> dict[str, Any]:
-    """The file as a GeoJSON object; `role` names the option in messages; attributes of other formats on request.
+@dataclass(frozen=True)
+class VectorFile:
+    """A vector file as one GeoJSON object."""
 
-    Formats other than GeoJSON need pyogrio. Raises InputMissing, SettingInvalid or DependencyMissing.
+    path: str
+    role: str  # how messages call it
+    document: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        """As messages name it."""
+        return f"{self.role} {self.path}"
+
+    @property
+    def features(self) -> list[Mapping[str, Any]]:
+        """Its features; a geometry by itself is one, too. Raises SettingInvalid for what is no feature."""
+        if self.document["type"] != "FeatureCollection":
+            return [self.document if self.document["type"] == "Feature" else {"geometry": self.document}]
+        features = self.document.get("features")
+        if not isinstance(features, list) or not all(isinstance(item, Mapping) for item in features):
+            raise SettingInvalid(f"The {self} is no valid GeoJSON: a FeatureCollection without features.", EXPORT_AGAIN)
+        return features
+
+    def crs(self, largest: NDArray[np.float64], grid: RasterGrid) -> CRS | None:
+        """The `crs` member; without it lon/lat, as RFC 7946 says, unless the coordinates are too large for that.
+
+        `largest`: the greatest |x| and |y|. Raises SettingInvalid for a CRS that is not known.
+        """
+        member = self.document.get("crs")
+        if member is not None:
+            properties = member.get("properties") if isinstance(member, Mapping) else None
+            name = properties.get("name") if isinstance(properties, Mapping) else member
+            try:
+                return LONLAT if str(name).upper().endswith("CRS84") else CRS.from_user_input(str(name))
+            except CRSError as error:
+                raise SettingInvalid(
+                    f"The {self} has the unknown CRS {str(name)[:60]!r}.", "Export it in EPSG:4326."
+                ) from error
+        if grid.crs is None:
+            return None
+        return LONLAT if largest[0] <= 360 and largest[1] <= 90 else grid.crs
+
+
+def read_vector(path: str, role: str, *, attributes: bool = False) -> VectorFile:
+    """Read a file; `role` names the option in messages; attributes of other formats than GeoJSON on request.
+
+    Those formats need pyogrio. Raises InputMissing, SettingInvalid or DependencyMissing.
     """
     if not Path(path).exists():
         raise InputMissing(f"The {role} {path} does not exist.", "Check the path.")
     if Path(path).suffix.lower() not in (".geojson", ".json"):
-        return _read_with_pyogrio(path, role, attributes)
+        return VectorFile(path, role, _read_with_pyogrio(path, role, attributes))
     try:
         document = json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except (ValueError, OSError, RecursionError) as error:
         raise SettingInvalid(f"The {role} {path} is no valid GeoJSON ({error}).", EXPORT_AGAIN) from error
     if not isinstance(document, dict) or "type" not in document:
         raise SettingInvalid(f"The {role} {path} is JSON, but no GeoJSON: it has no `type`.", EXPORT_AGAIN)
-    return document
-
-
-def crs_of(
-    document: Mapping[str, Any], largest: tuple[float, float], grid: RasterGrid, path: str, role: str
-) -> CRS | None:
-    """The `crs` member; without it lon/lat, as RFC 7946 says, unless the coordinates are too large for that.
-
-    `largest`: the greatest |x| and |y|. Raises SettingInvalid for a CRS that is not known.
-    """
-    member = document.get("crs")
-    if member is not None:
-        properties = member.get("properties") if isinstance(member, Mapping) else None
-        name = properties.get("name") if isinstance(properties, Mapping) else member
-        try:
-            return LONLAT if str(name).upper().endswith("CRS84") else CRS.from_user_input(str(name))
-        except CRSError as error:
-            raise SettingInvalid(
-                f"The {role} {path} has the unknown CRS {str(name)[:60]!r}.", "Export it in EPSG:4326."
-            ) from error
-    if grid.crs is None:
-        return None
-    return LONLAT if largest[0] <= 360 and largest[1] <= 90 else grid.crs
+    return VectorFile(path, role, document)
 
 
 def _read_with_pyogrio(path: str, role: str, attributes: bool) -> dict[str, Any]:
