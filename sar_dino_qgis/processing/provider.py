@@ -14,6 +14,7 @@ from sar_dino_qgis.processing.classify import Classify
 from sar_dino_qgis.processing.cluster import Cluster
 from sar_dino_qgis.processing.composite import Composite
 from sar_dino_qgis.processing.embeddings import Embeddings
+from sar_dino_qgis.processing.explore import Explore
 from sar_dino_qgis.processing.finetune import Finetune
 from sar_dino_qgis.processing.mergeclasses import MergeClasses
 from sar_dino_qgis.processing.preflight import Preflight
@@ -29,6 +30,7 @@ ALGORITHMS = (
     Segment,
     Classify,
     Attention,
+    Explore,
     Embeddings,
     Composite,
     Change,

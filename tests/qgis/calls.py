@@ -17,6 +17,7 @@ OUTPUTS = {
     "segment": {"OUTPUT": "map.tif"},
     "classify": {"OUTPUT": "classified.tif", "SAVE_CLASSIFIER": "kept.skops"},
     "attention": {"OUTPUT": "attention.tif"},
+    "explore": {"OUTPUT": "place.tif"},
     "embeddings": {"OUTPUT": "embeddings.tif"},
     "cluster": {"OUTPUT": "clusters.tif", "SAVE_CODEBOOK": "codebook.json"},
     "similarity": {"OUTPUT": "similarity.tif"},
@@ -33,12 +34,17 @@ OUTPUTS = {
 }
 
 
+def middle_of(labels: str) -> str:
+    """The middle of the place, in its CRS, as Processing takes a point."""
+    dataset = gdal.Open(labels)
+    x0, dx, _, y0, _, dy = dataset.GetGeoTransform()
+    return f"{x0 + dx * dataset.RasterXSize / 2},{y0 + dy * dataset.RasterYSize / 2}"
+
+
 def marks(labels: str) -> str:
     """A point in the middle of the place, as a file beside the labels."""
     path = Path(labels).with_name("marks.geojson")
-    dataset = gdal.Open(labels)
-    x0, dx, _, y0, _, dy = dataset.GetGeoTransform()
-    middle = [x0 + dx * dataset.RasterXSize / 2, y0 + dy * dataset.RasterYSize / 2]
+    middle = [float(part) for part in middle_of(labels).split(",")]
     crs = {"type": "name", "properties": {"name": "EPSG:32633"}}
     feature = {
         "type": "Feature",
@@ -56,6 +62,7 @@ def inputs(name: str, scene: str, labels: str) -> dict[str, Any]:
         "segment": {"INPUT": [scene]},
         "classify": {"INPUT": [scene], "TRAINING": areas(scene), "FIELD": "cover", "FEATURES": ["bands", "filtered"]},
         "attention": {"INPUT": [scene], "HEADS": "mean"},
+        "explore": {"INPUT": [scene], "AT": middle_of(labels), "MODE": "attention", "HEAD": "2"},
         "embeddings": {"INPUT": [scene]},
         "cluster": {"INPUT": [scene], "CLUSTERS": 3},
         "similarity": {"INPUT": [scene], "REFERENCES": marks(labels)},

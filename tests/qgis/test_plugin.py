@@ -13,7 +13,7 @@ from tests.qgis.conftest import ROOT
 
 NAMES = {
     "segment", "classify", "attention", "embeddings", "preflight", "mergeclasses", "samplepoints", "accuracy",
-    "pretrain", "finetune", "checkenvironment", "composite", "change", "cluster", "similarity",
+    "pretrain", "finetune", "checkenvironment", "composite", "change", "cluster", "similarity", "explore",
 }  # fmt: skip
 MODELS = {"hectares"}
 LOAD = """
