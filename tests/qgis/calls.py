@@ -31,6 +31,13 @@ OUTPUTS = {
     "finetune": {"OUTPUT": "model.safetensors"},
     "checkenvironment": {"OUTPUT_HTML": "environment.html"},
     "hectares": {"measure:Land-cover polygons": "patches.gpkg", "sort:Hectares per class and zone": "hectares.csv"},
+    "checkedmap": {
+        "composite:Composite": "mean.tif",
+        "segment:Land cover by the model": "mean_map.tif",
+        "attention:Attention": "mean_attention.tif",
+        "classify:Land cover from labelled areas": "own_map.tif",
+        "accuracy:Accuracy report": "own_map.html",
+    },
 }
 
 
@@ -86,6 +93,14 @@ def inputs(name: str, scene: str, labels: str) -> dict[str, Any]:
         },
         "checkenvironment": {},
         "hectares": {"MAP": labels},
+        "checkedmap": {
+            "INPUT": dated(scene, 2),
+            "DATES": "2024-06-06 2024-06-18",
+            "TRAINING": areas(scene),
+            "FIELD": "cover",
+            "REFERENCE": areas(scene),
+            "REFERENCE_FIELD": "cover",
+        },
     }[name]
 
 
