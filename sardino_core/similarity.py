@@ -81,11 +81,13 @@ def _reference_session(session: Session, job: SimilarityJob, listener: Listener)
 
 def _references(session: Session, job: SimilarityJob) -> References:
     """Read the marks and what the network says there, as the map would say it."""
-    marks, note = read_marks(job.references, session.scene.grid, job.name_field)
+    marks, note, warning = read_marks(job.references, session.scene.grid, job.name_field)
     if note:
         session.listener.log("info", note)
     for name, area in marks.items():
         _require_inside(name, area, session, job)
+    if warning:
+        session.listener.log("warning", warning)
     areas = list(marks.values())
     space = sample_patches(session).space
     seen = MarkedPoints(len(areas), space.basis.shape[1])

@@ -23,7 +23,7 @@ def classes_of(labels: Sequence[str], known: Sequence[ClassSpec]) -> tuple[Class
     found = _by_value(texts, known) if all(map(_is_number, texts)) else _by_name(texts, known)
     if len(found) < 2:
         raise SettingInvalid(
-            f"The training areas are all of one class, {found[0].name}; a map needs two or more.",
+            f"The training areas in the raster are all of one class, {found[0].name}; a map needs two or more.",
             "Draw areas of another class, or name another field with --field.",
         )
     return tuple(sorted(found, key=lambda item: item.value))

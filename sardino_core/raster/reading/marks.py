@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import rasterio
+from numpy.typing import NDArray
 from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
 from rasterio.errors import RasterioError
@@ -23,8 +24,9 @@ _MOST_NAMES = 100  # each is a band
 _POINTS, _POLYGONS = ("Point", "MultiPoint"), ("Polygon", "MultiPolygon")
 
 
-def read_marks(path: str, grid: RasterGrid, name_field: str | None) -> tuple[dict[str, Polygons], str]:
-    """The marked areas on `grid` by name, and a note where they come from another CRS (else empty).
+def read_marks(path: str, grid: RasterGrid, name_field: str | None) -> tuple[dict[str, Polygons], str, str]:
+    """The marked areas on `grid` by name; a note where they come from another CRS, and a warning where some of them lie
+    outside (else empty).
 
     Named by the values of `name_field`, in the order of appearance; features without one are left out. Without a field
     all are one area, `all references`. Raises InputMissing, SettingInvalid, AreaOutside or DependencyMissing.
@@ -33,7 +35,8 @@ def read_marks(path: str, grid: RasterGrid, name_field: str | None) -> tuple[dic
     groups = {"all references": document} if name_field is None else _by_name(document, path, name_field)
     with rasterio.Env():  # without one, GDAL prints its messages on stderr
         areas = {name: _areas(part, grid, path) for name, part in groups.items()}
-    return {name: Polygons(rings, grid) for name, (rings, _) in areas.items()}, _note(areas, path, grid)
+    marks = {name: Polygons(rings, grid) for name, (rings, _) in areas.items()}
+    return marks, _note(areas, path, grid), _warning([rings for part, _ in areas.values() for rings in part], grid)
 
 
 def _by_name(document: Mapping[str, Any], path: str, field: str) -> dict[str, dict[str, Any]]:
@@ -125,3 +128,15 @@ def _is_pair(xy: Any) -> bool:
 def _note(areas: Mapping[str, tuple[list[Polygon], CRS | None]], path: str, grid: RasterGrid) -> str:
     foreign = next((crs for _, crs in areas.values() if crs is not None and crs != grid.crs), None)
     return f"The references {path} are in {foreign} and are brought into {grid.crs}." if foreign and grid.crs else ""
+
+
+def _warning(places: Sequence[Polygon], grid: RasterGrid) -> str:
+    outside = sum(not _meets(rings[0], grid) for rings in places)
+    return f"{outside} of the {len(places)} marked places lie outside the raster and are left out." if outside else ""
+
+
+def _meets(ring: NDArray[np.float64], grid: RasterGrid) -> bool:
+    """Whether the box around a ring (N, 2), in pixels, has a part in common with the grid."""
+    to_pixels = ~grid.transform
+    cols, rows = np.transpose([to_pixels @ (x, y) for x, y in ring.tolist()])
+    return bool(cols.max() > 0 and rows.max() > 0 and cols.min() < grid.width and rows.min() < grid.height)

@@ -49,7 +49,7 @@ def pixels(area, grid=GRID):
 def test_a_point_is_the_pixel_that_it_lies_in_however_the_grid_is_turned(tmp_path_factory, col, row, degrees):
     grid = RasterGrid(40, 30, GRID.transform @ Affine.rotation(degrees), GRID.crs)
     path = write(tmp_path_factory.mktemp("marks") / "m.geojson", point(col, row, grid=grid))
-    marks, note = read_marks(path, grid, None)
+    marks, note, _ = read_marks(path, grid, None)
     near = {(int(row + dr), int(col + dc)) for dr in (-1e-6, 1e-6) for dc in (-1e-6, 1e-6)}  # rounding at an edge
     found = pixels(marks["all references"], grid)
     assert len(found) == 1 and found <= near and note == ""
@@ -58,7 +58,7 @@ def test_a_point_is_the_pixel_that_it_lies_in_however_the_grid_is_turned(tmp_pat
 @pytest.mark.parametrize("member", [True, False])
 def test_another_crs_is_brought_over_and_told(tmp_path, member):
     path = write(tmp_path / "m.geojson", point(7.5, 3.5, "EPSG:4326"), crs="EPSG:4326" if member else None)
-    marks, note = read_marks(path, GRID, None)
+    marks, note, _ = read_marks(path, GRID, None)
     assert pixels(marks["all references"]) == {(3, 7)}
     assert "EPSG:4326" in note and "EPSG:32633" in note
 
@@ -66,24 +66,34 @@ def test_another_crs_is_brought_over_and_told(tmp_path, member):
 def test_names_are_bands_in_the_order_of_appearance(tmp_path):
     geometries = [square(1, 1, 2), point(20.5, 20.5), point(30.5, 5.5), square(10, 10, 1)]
     path = write(tmp_path / "m.geojson", *geometries, names=["wood", 7, "wood", None])
-    marks, _ = read_marks(path, GRID, "kind")
+    marks, _, _ = read_marks(path, GRID, "kind")
     assert list(marks) == ["wood", "7"]
     assert pixels(marks["wood"]) == {(1, 1), (1, 2), (2, 1), (2, 2), (5, 30)}
     assert pixels(marks["7"]) == {(20, 20)}
-    everything, _ = read_marks(path, GRID, None)
+    everything, _, _ = read_marks(path, GRID, None)
     assert len(pixels(everything["all references"])) == 7
 
 
 def test_multipoints_and_collections_count_whole(tmp_path):
     many = {"type": "MultiPoint", "coordinates": [point(1.5, 1.5)["coordinates"], point(2.5, 1.5)["coordinates"]]}
     path = write(tmp_path / "m.geojson", {"type": "GeometryCollection", "geometries": [many, square(5, 5, 1)]})
-    marks, _ = read_marks(path, GRID, None)
+    marks, _, _ = read_marks(path, GRID, None)
     assert pixels(marks["all references"]) == {(1, 1), (1, 2), (5, 5)}
 
 
 def test_what_lies_outside_has_no_window(tmp_path):
-    marks, _ = read_marks(write(tmp_path / "m.geojson", point(400, 3)), GRID, None)
+    marks, _, warning = read_marks(write(tmp_path / "m.geojson", point(400, 3)), GRID, None)
     assert marks["all references"].window is None
+    assert warning.startswith("1 of the 1 marked places")
+
+
+def test_some_marks_outside_are_told(tmp_path):
+    geometries = [point(3, 3), point(-0.5, 3), square(38, 3, 4), square(12, 31, 2)]
+    path = write(tmp_path / "m.geojson", *geometries, names=list("abab"))
+    for field in (None, "kind"):
+        _, _, warning = read_marks(path, GRID, field)
+        assert warning == "2 of the 4 marked places lie outside the raster and are left out."
+    assert read_marks(write(tmp_path / "n.geojson", point(3, 3)), GRID, None)[2] == ""
 
 
 def test_bad_marks_are_told(tmp_path):
