@@ -19,6 +19,7 @@ from sar_dino_qgis.processing import parameters as declare
 from sar_dino_qgis.processing.base import Parameters
 from sar_dino_qgis.processing.checks import check_head, check_layer, check_place
 from sar_dino_qgis.processing.raster_algorithm import RasterAlgorithm
+from sar_dino_qgis.processing.rasters import place_in_core
 from sardino_core.contract.errors import SettingInvalid
 from sardino_core.contract.jobs import SEGMENT_OVERLAP, ExploreJob
 from sardino_core.contract.messages import Result
@@ -75,7 +76,7 @@ class Explore(RasterAlgorithm):
 
     def read_layers(self, parameters: Parameters, context: QgsProcessingContext) -> None:
         super().read_layers(parameters, context)
-        self._at = self._place(parameters, context)
+        self._at = place_in_core(self._rasters[0], *self._place(parameters, context))
 
     def job(self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback) -> ExploreJob:
         return ExploreJob(
