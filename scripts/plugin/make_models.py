@@ -15,7 +15,7 @@ from typing import Any
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("QT_HASH_SEED", "1")  # the same file every time
 os.environ["QGIS_CUSTOM_CONFIG_PATH"] = tempfile.mkdtemp(prefix="sardino-models-")
-sys.path[:0] = [str(Path(__file__).resolve().parents[2])]
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 sys.path.append("/usr/share/qgis/python/plugins")
 
 from qgis.core import (
@@ -67,10 +67,15 @@ class Chain:
         self.model.addModelParameter(parameter, shown)
 
     def step(
-        self, name: str, algorithm: str, result: str = "", after: tuple[str, ...] = (), output: str = "OUTPUT",
+        self,
+        name: str,
+        algorithm: str,
+        result: str = "",
+        after: tuple[str, ...] = (),
+        output: str = "OUTPUT",
         **given: Any,
     ) -> Any:
-        """Add an algorithm; returns its `output` as a source for later ones. `result`: its title as a model's output."""
+        """Add an algorithm; returns its `output` as a source for later ones. `result`: its title among the model's."""
         child = QgsProcessingModelChildAlgorithm(algorithm)
         child.setChildId(name)
         child.setDescription(name)
@@ -169,10 +174,10 @@ def checked_map() -> Chain:
     chain = Chain(
         "Dates to a checked land-cover map",
         "From dates to figures",
-        "Takes the rasters of many dates to their mean, and from it makes three things to be laid over one another: the "
-        "model's own land-cover map, its attention, and a map of your own classes, learnt from labelled areas. That "
-        "map is compared with a reference. Sample points for the accuracy of areas need the map first: see Sample "
-        "points for accuracy. Each step stands in the Toolbox, too, with more parameters.",
+        "Takes the rasters of many dates to their mean, and makes three things of it: the model's own land-cover map, "
+        "its attention, and a map of your own classes, learnt from labelled areas. The last is compared with a "
+        "reference. The accuracy of areas on the ground needs sample points of the finished map: see Sample points for "
+        "accuracy. Each step is in the Toolbox, too, with more parameters.",
     )
     areas = [QgsProcessing.SourceType.TypeVectorPolygon, QgsProcessing.SourceType.TypeVectorPoint]
     chain.input(

@@ -15,6 +15,7 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeatureSourceDefinition,
+    QgsProcessingUtils,
     QgsProject,
     QgsRasterLayer,
     QgsRectangle,
@@ -137,6 +138,13 @@ def test_a_value_that_is_not_allowed(refusal, scene, given, allowed):
 def test_the_core_speaks_of_parameters(run, scene, tmp_path):
     with pytest.raises(QgsProcessingException, match=r"UNITS power was given.* Pass UNITS db\."):
         run("segment", INPUT=[scene], UNITS="power", OUTPUT=str(tmp_path / "a.tif"))
+
+
+def test_files_that_a_user_never_saw_are_named_without_their_folder():
+    path = QgsProcessingUtils.generateTempFilename("fields.geojson")
+    assert in_qgis_terms(f"The training {path} is empty; /data/a.tif is not.", []) == (
+        "The training fields.geojson is empty; /data/a.tif is not."
+    )
 
 
 def test_only_its_own_parameters_are_named():

@@ -74,7 +74,8 @@ def test_marks_of_another_scene_are_sought_here(run, scene, tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [({"CLUSTERS": 1}, "2 to 32"), ({"CODEBOOK": "/nowhere/c.json"}, "does not exist"),
-     ({"CODEBOOK": "/nowhere/c.json", "CLUSTERS": 4}, "Set CLUSTERS to 0")],
+     ({"CODEBOOK": "/nowhere/c.json", "CLUSTERS": 4}, "Set CLUSTERS to 0"),
+     ({"CODEBOOK": __file__}, r"allowed are files that end in \.json")],
 )  # fmt: skip
 def test_bad_settings_are_told_before_any_work(run, scene, tmp_path, options, words):
     with pytest.raises(QgsProcessingException, match=words):
@@ -120,3 +121,18 @@ def test_a_place_that_cannot_be_explored(run, scene, tmp_path, options, words):
     with pytest.raises(QgsProcessingException, match=words):
         run("explore", **{**good, **options})
     assert not list(tmp_path.iterdir())
+
+
+def test_a_place_of_a_raster_without_georeference(run, scene, tmp_path):
+    """QGIS counts its rows down from 0, the core up."""
+    source, bare = gdal.Open(scene), str(tmp_path / "bare.tif")
+    size = source.RasterXSize, source.RasterYSize
+    copy = gdal.GetDriverByName("GTiff").Create(bare, *size, 2, gdal.GDT_Float32)
+    for band in (1, 2):
+        copy.GetRasterBand(band).WriteRaster(0, 0, *size, source.GetRasterBand(band).ReadRaster(0, 0, *size))
+        copy.GetRasterBand(band).SetDescription(source.GetRasterBand(band).GetDescription())
+    del copy
+    x0, dx, _, y0, _, dy = source.GetGeoTransform()
+    there = run("explore", INPUT=[scene], AT=f"{x0 + 50 * dx},{y0 + 120 * dy}", OUTPUT=str(tmp_path / "a.tif"))
+    here = run("explore", INPUT=[bare], AT="50,-120", OUTPUT=str(tmp_path / "b.tif"))
+    assert values(here["OUTPUT"]) == values(there["OUTPUT"])

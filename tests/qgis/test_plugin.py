@@ -73,7 +73,9 @@ def test_every_shipped_model_tells_its_outputs(plugin, name):
     """Also after the provider was loaded again: its algorithms, which the models call, are not known before."""
     registry = QgsApplication.processingRegistry()
     for _ in range(2):
-        assert {item.name() for item in registry.algorithmById(f"sardino:{name}").outputDefinitions()} == {*OUTPUTS[name]}
+        assert {item.name() for item in registry.algorithmById(f"sardino:{name}").outputDefinitions()} == {
+            *OUTPUTS[name]
+        }
         registry.providerById("sardino").refreshAlgorithms()
 
 
