@@ -18,6 +18,8 @@ from qgis.core import (
 _OPTION = re.compile(r"(?<![\w/-])--([a-z]+(?:-[a-z]+)*)")
 _COMMANDS = {
     "`sardino check`": "`Check the environment`",
+    "`sardino classify` saved": "`Classify land cover from labelled areas` kept",
+    "`sardino cluster --save-codebook`": "`Clusters without labels`, under SAVE_CODEBOOK",
     "sardino composite DATE --grid RASTER": "`Temporal composite` of each, with GRID",
 }
 _ENDLESS = 2**31 - 1  # what QGIS takes for a number without an end

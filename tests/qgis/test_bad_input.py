@@ -147,6 +147,14 @@ def test_files_that_a_user_never_saw_are_named_without_their_folder():
     )
 
 
+def test_algorithms_are_named_instead_of_commands():
+    text = "a.skops is no classifier that `sardino classify` saved. Make one with `sardino cluster --save-codebook`."
+    assert in_qgis_terms(text, ["SAVE_CODEBOOK"]) == (
+        "a.skops is no classifier that `Classify land cover from labelled areas` kept. Make one with `Clusters without "
+        "labels`, under SAVE_CODEBOOK."
+    )
+
+
 def test_only_its_own_parameters_are_named():
     text = "--units and --batch-size, or --no-abstain? See `sardino check`; a--units.tif and /--units are files."
     found = in_qgis_terms(text, ["UNITS", "BATCH_SIZE"])
