@@ -38,6 +38,7 @@ class SarDinoPlugin:
         self.pool = WorkerPool(worker_python)
         self.provider = SardinoProvider(self.pool)
         QgsApplication.processingRegistry().addProvider(self.provider)
+        self.provider.complete_models()
 
     def initGui(self) -> None:
         self.initProcessing()

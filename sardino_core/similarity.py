@@ -87,11 +87,13 @@ def _reference_session(session: Session, job: SimilarityJob, listener: Listener)
 
 def _references(session: Session, job: SimilarityJob) -> References:
     """Read the marks and what the network says there, as the map would say it."""
-    marked, notes = marked_areas(job.references, session.scene.grid, job.name_field)
+    marked, notes, warning = marked_areas(job.references, session.scene.grid, job.name_field)
     for note in notes:
         session.listener.log("info", note)
     for name, area in marked.items():
         _require_inside(name, area, session, job)
+    if warning:
+        session.listener.log("warning", warning)
     areas = list(marked.values())
     space = sample_patches(session).space
     seen = MarkedPoints(len(areas), space.basis.shape[1])
@@ -111,8 +113,10 @@ def _references(session: Session, job: SimilarityJob) -> References:
     return References(list(marked), seen.mean(), space)
 
 
-def marked_areas(path: str, grid: RasterGrid, name_field: str | None) -> tuple[dict[str, Polygons], tuple[str, ...]]:
-    """What each name marks, in the order of appearance, and what is to be told of it.
+def marked_areas(
+    path: str, grid: RasterGrid, name_field: str | None
+) -> tuple[dict[str, Polygons], tuple[str, ...], str]:
+    """What each name marks, in the order of appearance, what is to be told of it, and a warning (else empty).
 
     Without a field all are one area, `all references`. Raises InputMissing, SettingInvalid or AreaOutside.
     """
@@ -126,7 +130,7 @@ def marked_areas(path: str, grid: RasterGrid, name_field: str | None) -> tuple[d
             f"Name a field with fewer values with --name-field, {_ONE_BAND}",
         )
     named = [replace(mark, label=name) for mark, name in zip(marks.items, names, strict=True)]
-    return replace(marks, items=named).areas(grid), marks.notes
+    return replace(marks, items=named).areas(grid), marks.notes, marks.outside(grid)
 
 
 def _require_inside(name: str, area: Polygons, session: Session, job: SimilarityJob) -> None:

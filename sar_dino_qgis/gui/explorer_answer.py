@@ -9,7 +9,7 @@ from osgeo import gdal
 from qgis.core import QgsCoordinateReferenceSystem, QgsRasterLayer, QgsRectangle
 from qgis.PyQt.QtGui import QColor, QImage
 
-from sar_dino_qgis.layers.styles import write_style
+from sar_dino_qgis.layers.styles import open_plainly, style_of_place, write_style
 from sar_dino_qgis.worker.process import WorkerPool
 from sardino_core.contract.errors import AreaOutside, NotARaster
 from sardino_core.contract.jobs import ExploreJob
@@ -31,7 +31,7 @@ def ask(pool: WorkerPool, job: ExploreJob, crs: QgsCoordinateReferenceSystem, li
     """Have the worker answer, and draw it for a map of that CRS. Raises SardinoError."""
     result = pool.run(job, listener)
     path = _in_crs(job.output, crs)
-    write_style(path, style_of(job))
+    write_style(path, style_of_place(job.mode))
     layer = styled_layer(path, Path(path).stem)
     if not layer.isValid():
         raise NotARaster(f"The answer {path} cannot be opened.", "Look at the place again.")
@@ -49,25 +49,20 @@ def ask(pool: WorkerPool, job: ExploreJob, crs: QgsCoordinateReferenceSystem, li
 def save(pool: WorkerPool, job: ExploreJob, listener: Listener) -> ExploreJob:
     """Have the worker write the answer where it stays, with its style beside it. Raises SardinoError."""
     pool.run(job, listener)
-    write_style(job.output, style_of(job))
+    write_style(job.output, style_of_place(job.mode))
     return job
 
 
 def styled_layer(path: str, name: str) -> QgsRasterLayer:
-    """The raster with the style beside it, and without the statistics that QGIS would leave there."""
-    layer = QgsRasterLayer(path, name, "gdal", QgsRasterLayer.LayerOptions(False))
+    """The raster with the style beside it."""
+    layer = open_plainly(path, name)
     layer.loadDefaultStyle()
     return layer
 
 
-def style_of(job: ExploreJob) -> str:
-    """How the answer is coloured, see layers/styles.py."""
-    return "similarity" if job.mode == "similarity" else "attention"
-
-
 def _in_crs(path: str, crs: QgsCoordinateReferenceSystem) -> str:
     """The raster, or a copy beside it in another CRS; a patch stays a patch."""
-    layer = QgsRasterLayer(path, "", "gdal", QgsRasterLayer.LayerOptions(False))
+    layer = open_plainly(path, "")
     if not crs.isValid() or not layer.crs().isValid() or layer.crs() == crs:
         return path
     warped = str(Path(path).with_name("warped.tif"))

@@ -9,7 +9,7 @@ from qgis.core import QgsCoordinateTransform, QgsCsException, QgsPointXY, QgsPro
 from qgis.gui import QgsMapCanvas
 
 from sar_dino_qgis.gui.explorer_controls import Controls
-from sar_dino_qgis.processing.rasters import Raster
+from sar_dino_qgis.processing.rasters import Raster, place_in_core
 from sardino_core.contract.errors import AreaOutside
 from sardino_core.contract.jobs import ExploreJob, RunOptions, SceneOptions
 
@@ -42,7 +42,7 @@ class Questions:
             ),
             RunOptions(controls.model_name()),
             self._output(),
-            (point.x(), point.y()),
+            place_in_core(rasters[0], point.x(), point.y()),
             mode,
             controls.depth.value(),
             controls.head_name(),

@@ -46,12 +46,28 @@ def write_style(path: str, kind: str) -> None:
     """
     if kind == "classes":
         return
-    options = QgsRasterLayer.LayerOptions(False)  # no default style: that would cost statistics, and leave a file
-    layer = QgsRasterLayer(path, Path(path).stem, "gdal", options)
+    layer = open_plainly(path, Path(path).stem)
     if not layer.isValid():
         return
     layer.setRenderer(_renderer(layer, kind))
     layer.saveNamedStyle(str(Path(path).with_suffix(".qml")), QgsMapLayer.StyleCategory.Symbology)
+
+
+def open_plainly(path: str, name: str) -> QgsRasterLayer:
+    """The raster without any style, and without the statistics that QGIS takes in opening it and GDAL would leave in
+    NAME.tif.aux.xml when it is closed.
+    """
+    keep = getattr(gdal, "SetThreadLocalConfigOption", gdal.SetConfigOption)  # old GDALs know the latter alone
+    keep("GDAL_PAM_ENABLED", "NO")
+    try:
+        return QgsRasterLayer(path, name, "gdal", QgsRasterLayer.LayerOptions(False))
+    finally:
+        keep("GDAL_PAM_ENABLED", None)
+
+
+def style_of_place(mode: str) -> str:
+    """The kind of result that a question about one place has, by its mode."""
+    return "similarity" if mode == "similarity" else "attention"
 
 
 def _renderer(layer: QgsRasterLayer, kind: str) -> QgsRasterRenderer:

@@ -6,6 +6,7 @@ The coordinates stay in the layer's CRS, which the file names: the core bends ed
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -39,7 +40,8 @@ def geojson_of(
     Invalid geometries are refused, left out or taken, as `check` wants it (see geometry_check). Raises AreaOutside
     where there are no features, and for an invalid one.
     """
-    path = QgsProcessingUtils.generateTempFilename(f"{role}.geojson")
+    name = re.sub(r"\W+", "_", source.sourceName()).strip("_")[:60] or role  # messages name the file
+    path = QgsProcessingUtils.generateTempFilename(f"{name}.geojson")
     names = [field.name() for field in source.fields()] if attributes else []
     count = 0
     with open(path, "w", encoding="utf-8") as file:

@@ -7,8 +7,8 @@ from qgis.core import QgsProcessingContext, QgsProcessingFeedback, QgsProcessing
 from sar_dino_qgis.i18n import tr
 from sar_dino_qgis.processing import parameters as declare
 from sar_dino_qgis.processing.base import Parameters
+from sar_dino_qgis.processing.checks import check_layer
 from sar_dino_qgis.processing.raster_algorithm import RasterAlgorithm
-from sardino_core.contract.errors import SettingInvalid
 from sardino_core.contract.jobs import CONTEXT_OVERLAP, AttentionJob
 from sardino_core.contract.model_spec import ModelSpec
 
@@ -30,9 +30,7 @@ class Attention(RasterAlgorithm):
             declare.scene(),
             declare.model(),
             declare.extent(),
-            declare.whole_number(
-                "LAYER", tr("Layer"), -1, -64, 63, tr("Counted from 0, or from the last with negative numbers: -1.")
-            ),
+            declare.layer(),
             declare.choice(
                 "HEADS", tr("Heads"), ["all", "mean", "max"], "all", tr("All, one band each; or their mean or highest.")
             ),
@@ -49,12 +47,7 @@ class Attention(RasterAlgorithm):
         super().check(parameters, context)
 
     def check_model(self, spec: ModelSpec) -> None:
-        depth = spec.backbone.depth
-        if not -depth <= self._layer < depth:
-            raise SettingInvalid(
-                f"The layer {self._layer} does not exist; `{spec.name}` has the layers 0 to {depth - 1}, "
-                f"or -1 to {-depth} from the last."
-            )
+        check_layer(self._layer, spec)
 
     def job(
         self, parameters: Parameters, context: QgsProcessingContext, feedback: QgsProcessingFeedback

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from qgis.core import QgsRectangle
+from qgis.core import QgsPointXY, QgsRectangle
 
 from sar_dino_qgis.processing.rasters import Raster
 from sardino_core.contract.errors import AreaOutside, BandsMissing, ModelInvalid, SettingInvalid, SpacingUnsuitable
@@ -90,3 +90,32 @@ def check_extent(rasters: Sequence[Raster], extent: QgsRectangle) -> None:
             f"{rasters[0].extent.toString(1)}.",
             "Choose an extent within the raster.",
         )
+
+
+def check_place(rasters: Sequence[Raster], x: float, y: float) -> None:
+    """Raises AreaOutside where the place, in the first raster's CRS, lies in none of the rasters in that CRS."""
+    if any(raster.crs != rasters[0].crs for raster in rasters):
+        return
+    if not any(raster.extent.contains(QgsPointXY(x, y)) for raster in rasters):
+        raise AreaOutside(
+            f"The place {x:.10g},{y:.10g} lies outside {rasters[0].name}, which covers "
+            f"{rasters[0].extent.toString(1)}.",
+            "Choose a place inside; of another CRS, name it: x,y [EPSG:4326].",
+        )
+
+
+def check_layer(layer: int, spec: ModelSpec) -> None:
+    """Raises SettingInvalid for a layer that the model has not."""
+    depth = spec.backbone.depth
+    if not -depth <= layer < depth:
+        raise SettingInvalid(
+            f"The layer {layer} does not exist; `{spec.name}` has the layers 0 to {depth - 1}, "
+            f"or -1 to {-depth} from the last."
+        )
+
+
+def check_head(head: str, spec: ModelSpec) -> None:
+    """Raises SettingInvalid for what is neither mean nor max nor a head of the model."""
+    count = spec.backbone.heads
+    if head not in ("mean", "max") and not (head.isdecimal() and 1 <= int(head) <= count):
+        raise SettingInvalid(f"The head {head!r} does not exist; allowed are mean, max, and 1 to {count}.")

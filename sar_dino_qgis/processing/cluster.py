@@ -32,7 +32,7 @@ class Cluster(RasterAlgorithm):
     HELP = (
         "Divides a scene into classes without any label: clusters of the network's patch tokens, numbered from dark to "
         "bright. What they are on the ground is for you to say. A codebook gives neighbouring scenes the same classes. "
-        "A pre-trained model without classes will do. New clusters need scikit-learn: the full environment has it."
+        "A pre-trained model without classes will do. New clusters need scikit-learn: the explore environment has it."
     )
     OUTPUTS = {"OUTPUT": "classes"}
 

@@ -139,6 +139,12 @@ def flag(name: str, title: str, default: bool, help_text: str) -> QgsProcessingP
     return helped(QgsProcessingParameterBoolean(name, title, default), help_text)
 
 
+def layer(more: str = "") -> QgsProcessingParameterDefinition:
+    """LAYER: of the network."""
+    counted = tr("Counted from 0, or from the last with negative numbers: -1.")
+    return whole_number("LAYER", tr("Layer"), -1, -64, 63, f"{counted} {more}".strip())
+
+
 def reading() -> list[QgsProcessingParameterDefinition]:
     """BANDS and UNITS, for rasters that do not tell them themselves."""
     bands = QgsProcessingParameterString("BANDS", tr("Bands"), "", optional=True)

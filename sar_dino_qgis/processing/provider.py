@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qgis.core import QgsProcessingProvider
+from qgis.core import QgsApplication, QgsProcessingProvider
 from qgis.PyQt.QtGui import QIcon
 
 from sar_dino_qgis.icons import icon, icon_path
@@ -14,13 +14,14 @@ from sar_dino_qgis.processing.classify import Classify
 from sar_dino_qgis.processing.cluster import Cluster
 from sar_dino_qgis.processing.composite import Composite
 from sar_dino_qgis.processing.embeddings import Embeddings
+from sar_dino_qgis.processing.explore import Explore
 from sar_dino_qgis.processing.finetune import Finetune
 from sar_dino_qgis.processing.mergeclasses import MergeClasses
 from sar_dino_qgis.processing.preflight import Preflight
 from sar_dino_qgis.processing.pretrain import Pretrain
 from sar_dino_qgis.processing.samplepoints import SamplePoints
 from sar_dino_qgis.processing.segment import Segment
-from sar_dino_qgis.processing.shipped_model import shipped_models
+from sar_dino_qgis.processing.shipped_model import ShippedModel, shipped_models
 from sar_dino_qgis.processing.similarity import Similarity
 from sar_dino_qgis.worker.process import WorkerPool
 from sardino_core import __version__
@@ -29,6 +30,7 @@ ALGORITHMS = (
     Segment,
     Classify,
     Attention,
+    Explore,
     Embeddings,
     Composite,
     Change,
@@ -50,6 +52,7 @@ class SardinoProvider(QgsProcessingProvider):
     def __init__(self, pool: WorkerPool) -> None:
         super().__init__()
         self.pool = pool
+        self.algorithmsLoaded.connect(self.complete_models)
 
     def id(self) -> str:
         return "sardino"
@@ -78,3 +81,13 @@ class SardinoProvider(QgsProcessingProvider):
     def loadAlgorithms(self) -> None:
         for algorithm in (*(kind() for kind in ALGORITHMS), *shipped_models()):
             self.addAlgorithm(algorithm)
+
+    def complete_models(self) -> None:
+        """Read the models that ship again, once the algorithms that they call are known: before, they had no outputs.
+
+        To be called when the provider has been registered; QGIS itself calls it when it loads the algorithms again.
+        """
+        if QgsApplication.processingRegistry().providerById(self.id()) is not None:
+            for algorithm in self.algorithms():
+                if isinstance(algorithm, ShippedModel):
+                    algorithm.read()

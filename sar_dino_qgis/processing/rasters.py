@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from osgeo import gdal
 from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsMapLayer,
@@ -92,6 +93,13 @@ def file_of(layer: QgsMapLayer) -> str:
     if ":" in path and not Path(path).drive:  # a part of a larger file, such as NETCDF:"a.nc":VV
         return path
     raise InputMissing(f"The file {path} of the layer {layer.name()} does not exist.", "Check the layer's source.")
+
+
+def place_in_core(raster: Raster, x: float, y: float) -> tuple[float, float]:
+    """A place on QGIS's map as the core counts it: without a geotransform QGIS's rows go down from 0, the core's up."""
+    dataset = gdal.Open(raster.path)
+    counted = dataset is not None and dataset.GetGeoTransform(can_return_null=True) is None
+    return x, -y if counted else y
 
 
 def _raster(layer: QgsMapLayer) -> Raster:

@@ -19,7 +19,11 @@ class ShippedModel(QgsProcessingModelAlgorithm):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self._path = path
-        self.fromFile(str(path))
+        self.read()
+
+    def read(self) -> None:
+        """Read the file, with what the algorithms that it calls say of their outputs."""
+        self.fromFile(str(self._path))
 
     def createInstance(self) -> QgsProcessingAlgorithm:
         return ShippedModel(self._path)

@@ -10,18 +10,30 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterEnum,
+    QgsProcessingParameterFile,
     QgsProcessingParameterNumber,
+    QgsProcessingUtils,
 )
 
 _OPTION = re.compile(r"(?<![\w/-])--([a-z]+(?:-[a-z]+)*)")
+_COMMANDS = {
+    "`sardino check`": "`Check the environment`",
+    "`sardino classify` saved": "`Classify land cover from labelled areas` kept",
+    "`sardino cluster --save-codebook`": "`Clusters without labels`, under SAVE_CODEBOOK",
+    "sardino composite DATE --grid RASTER": "`Temporal composite` of each, with GRID",
+}
 _ENDLESS = 2**31 - 1  # what QGIS takes for a number without an end
 
 
 def in_qgis_terms(text: str, names: Iterable[str]) -> str:
-    """The text with the algorithm's own parameters, `names`, instead of options of the command line."""
+    """The text with the algorithm's own parameters, `names`, instead of options of the command line, with algorithms
+    instead of commands, and without the folders of the temporary files that layers were written to.
+    """
+    text = re.sub(rf"{re.escape(QgsProcessingUtils.tempFolder())}/[0-9a-f]{{32}}/", "", text)
+    for command, algorithm in _COMMANDS.items():
+        text = text.replace(command, algorithm)
     known = {name.lower().replace("_", "-"): name for name in names}
-    text = _OPTION.sub(lambda found: known.get(found[1], found[0]), text)
-    return text.replace("`sardino check`", "`Check the environment`")
+    return _OPTION.sub(lambda found: known.get(found[1], found[0]), text)
 
 
 def refusal(
@@ -41,6 +53,8 @@ def refusal(
 def _allowed(item: QgsProcessingParameterDefinition) -> str:
     if isinstance(item, QgsProcessingParameterEnum):
         return f"are {', '.join(item.options())}"
+    if isinstance(item, QgsProcessingParameterFile) and item.extension():
+        return f"are files that end in .{item.extension()}"
     if isinstance(item, QgsProcessingParameterNumber):
         whole = item.dataType() == QgsProcessingParameterNumber.Type.Integer
         kind = "are whole numbers" if whole else "are numbers"

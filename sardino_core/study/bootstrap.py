@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 LEVEL = 0.95
+FEWEST = 3  # places, of which resamples say anything
 _AT_A_TIME = 200  # resamples
 
 
@@ -100,14 +101,18 @@ def estimate(
     less: Counts | None = None,
     average: Callable[..., Floats] = pooled,
 ) -> Interval:
-    """The score, or its paired difference to that of `less` (the same seeds and places), with its interval."""
+    """The score, or its paired difference to that of `less` (the same seeds and places), with its interval.
+
+    Of fewer than `FEWEST` places there is no interval: its ends are NaN.
+    """
     once = np.ones((1, counts.shape[1]), np.int64)
 
     def of(which: Counts) -> Floats:
         found = average(counts, score, which)
         return found if less is None else found - average(less, score, which)
 
-    return interval(float(of(once)[0]), of(weights))
+    value = float(of(once)[0])
+    return interval(value, of(weights)) if counts.shape[1] >= FEWEST else Interval(value, np.nan, np.nan)
 
 
 def _sums(counts: NDArray[np.generic]) -> tuple[Floats, Floats, Floats]:

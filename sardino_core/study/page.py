@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from statistics import median
 
 from sardino_core.study.basis import Basis
-from sardino_core.study.bootstrap import SCORES, Interval
+from sardino_core.study.bootstrap import FEWEST, SCORES, Interval
 from sardino_core.study.cells import Cell, finals
 from sardino_core.study.config import StudyConfig
 from sardino_core.study.places import Place
+from sardino_core.study.pretraining import needed
 from sardino_core.study.tables import AVERAGES, Records, Tables
 
 _NONE = "—"
@@ -36,19 +38,20 @@ def page(basis: Basis, found: Tables, records: Records) -> str:
 def _introduction(config: StudyConfig, places: Sequence[Place]) -> str:
     count = {role: sum(place.role == role for place in places) for role in ("train", "validation", "test", "real")}
     seen = sum(place.seen for place in places)
-    backbone, optimiser, before = config.finetune.model.backbone, config.finetune.optimiser, config.pretrain.optimiser
+    backbone, optimiser = config.finetune.model.backbone, config.finetune.optimiser
     facts = [
-        f"pre-training once: the images of the {count['train']} training places and of {seen} test places, which are "
-        "marked *seen unlabelled* (transductive); the other test places are *unseen* (inductive)",
+        *(_pretraining(config, count["train"], seen) if needed(config) else ()),
         f"network: {backbone.architecture}/{backbone.patch}, width {backbone.width}, depth {backbone.depth}, windows "
-        f"of {config.finetune.model.window} pixels; {before.steps} steps of pre-training with {before.batch_size} "
-        f"windows, {optimiser.steps} of training with {optimiser.batch_size}",
-        f"labels: whole {config.finetune.label_unit}s, each smaller share within the larger ones, every class in each; "
-        "another choice for every seed, the same one for all arms",
+        f"of {config.finetune.model.window} pixels; {optimiser.steps} steps of training with {optimiser.batch_size} "
+        "windows",
+        f"labels: whole {config.finetune.label_unit}s, each smaller share within the larger ones, with every class "
+        "where that is possible; another choice for every seed, the same one for all arms",
         f"seeds: {', '.join(map(str, config.seeds))}; each arm tried {len(config.arms[0].tried)} settings for every "
         f"share of the labels, with seed {config.tuning_seed}, on the validation places",
         f"intervals: 95 %, percentiles of {config.resamples} resamples of the test places, all seeds of a place "
-        "together; they hold for places such as these alone",
+        "together; they hold for places such as these alone. They say how much other test places would change a "
+        "number, not what other labels, other random weights or another pre-training would: the CSV files have the "
+        f"lowest and the highest seed. Of fewer than {FEWEST} places there is none",
         "*frozen* trains a head on fixed tokens, *full* trains everything",
     ]
     return "\n\n".join(
@@ -59,6 +62,17 @@ def _introduction(config: StudyConfig, places: Sequence[Place]) -> str:
             *_evidence(config, count["real"]),
             "\n".join(f"- {fact}" for fact in facts),
         ]
+    )
+
+
+def _pretraining(config: StudyConfig, train: int, seen: int) -> tuple[str, str]:
+    before = config.pretrain.optimiser
+    return (
+        f"pre-training once, {before.steps} steps of {before.batch_size} windows without labels, which arms from "
+        f"scratch have not had: images of {_count(train, 'training place')} and {_count(seen, 'test place')}",
+        "test places of pre-training are marked *seen unlabelled* (transductive), the others *unseen* (inductive). "
+        "They are different places: what having seen them is worth is the difference between the two of a pre-trained "
+        "arm less that of an arm from scratch",
     )
 
 
@@ -95,9 +109,18 @@ def _trials(config: StudyConfig, found: Tables) -> list[str]:
     for arm in config.arms:
         chosen = [found.settled.get((arm.name, share)) for share in config.fractions]
         tried = ", ".join(f"{value:g}" for value in arm.tried)
-        rows.append([arm.name, tried, *(_NONE if value is None else f"{value:g}" for value in chosen)])
-    text = "Learning rates, for the forest the smallest leaf in pixels, with the highest mIoU on the validation places."
+        rows.append([arm.name, tried, *(_NONE if value is None else _setting(value, arm.tried) for value in chosen)])
+    text = (
+        "Learning rates, for the forest the smallest leaf in pixels, with the highest mIoU on the validation places. "
+        "At the end of what was tried (↑, ↓) a value beyond it might do better."
+    )
     return ["## Settings chosen", text, _table(["arm", "tried", *_shares(config)], rows)]
+
+
+def _setting(value: float, tried: Sequence[float]) -> str:
+    if len(tried) < 3 or min(tried) < value < max(tried):
+        return f"{value:g}"
+    return f"{value:g} {'↑' if value == max(tried) else '↓'}"
 
 
 def _scores(config: StudyConfig, found: Tables, records: Records) -> list[str]:
@@ -112,7 +135,7 @@ def _scores(config: StudyConfig, found: Tables, records: Records) -> list[str]:
                 shown = [mark if c is None else _shown(c.found) + mark for c, mark in zip(cells, marks, strict=True)]
                 lines.append([arm.name, *shown])
             number = max(row.places for row in rows.values())
-            parts += [f"### {score}, {group} ({number} places)", _table(["arm", *_shares(config)], lines)]
+            parts += [f"### {score}, {group} ({_count(number, 'place')})", _table(["arm", *_shares(config)], lines)]
     return [*parts, "![scores](scores.png)"]
 
 
@@ -124,7 +147,8 @@ def _classes(config: StudyConfig, found: Tables) -> list[str]:
         "F1 over all test places, averaged over the seeds; classes.csv has the lowest and highest seed.",
     ]
     for share in config.fractions:
-        rows = {(row.arm, row.name): f"{row.f1:.3f}" for row in found.classes if row.fraction == share}
+        told = [row for row in found.classes if row.fraction == share and not math.isnan(row.f1)]
+        rows = {(row.arm, row.name): f"{row.f1:.3f}" for row in told}
         lines = [[arm.name, *(rows.get((arm.name, name), _NONE) for name in names)] for arm in config.arms]
         parts += [f"### {100 * share:g} % of the labels", _table(["arm", *names], lines)]
     return parts
@@ -132,8 +156,8 @@ def _classes(config: StudyConfig, found: Tables) -> list[str]:
 
 def _differences(config: StudyConfig, found: Tables, records: Records) -> list[str]:
     text = (
-        "First arm less second at the same seeds, labels and places; **bold** where the interval leaves out 0. "
-        "differences.csv has the other scores."
+        "First arm less second at the same seeds, labels and places; **bold** where the interval leaves out 0, as one "
+        "in twenty does by chance where there is no difference. differences.csv has the other scores."
     )
     parts, score = ["## Paired differences", text], next(iter(SCORES))
     for average in AVERAGES:
@@ -202,8 +226,14 @@ def _why(config: StudyConfig, fraction: float, records: Records, *arms: str) -> 
 
 
 def _shown(found: Interval, sign: str = "") -> str:
+    if math.isnan(found.low):
+        return f"{found.value:{sign}.3f}"
     text = f"{found.value:{sign}.3f} ({found.low:{sign}.3f} to {found.high:{sign}.3f})"
     return f"**{text}**" if sign and (found.low > 0 or found.high < 0) else text
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from sardino_core.models.model_file import write_aside
 from sardino_core.study.basis import Basis
 from sardino_core.study.figures import draw_differences, draw_scores
 from sardino_core.study.page import page
+from sardino_core.study.pretraining import needed
 from sardino_core.study.records import Record
 from sardino_core.study.tables import tabulate
 
@@ -21,6 +23,7 @@ def write_report(basis: Basis) -> dict[str, Path]:
     """Write everything that is reported; returns the files by role."""
     records = basis.records()
     found = tabulate(basis.config, basis.ground.places, records)
+    trained_before = needed(basis.config)
     arms = [arm.name for arm in basis.config.arms]
     contents = {
         "scores.csv": _csv(found.scores),
@@ -29,7 +32,7 @@ def write_report(basis: Basis) -> dict[str, Path]:
         "real.csv": _csv(found.real),
         "cells.csv": _csv(map(_row, records.values())),
         "places.csv": _csv(
-            {"place": place.name, "role": place.role, "in pre-training": int(place.pretrains)}
+            {"place": place.name, "role": place.role, "in pre-training": int(place.pretrains and trained_before)}
             for place in basis.ground.places
         ),
         "scores.png": draw_scores(found.scores, arms),
@@ -75,4 +78,9 @@ def _flat(row: Any) -> dict[str, Any]:
     for field in fields(row):
         value = getattr(row, field.name)
         found |= _flat(value) if is_dataclass(value) else {field.name: value}
-    return {name: round(value, 6) if isinstance(value, float) else value for name, value in found.items()}
+    return {name: _rounded(value) if isinstance(value, float) else value for name, value in found.items()}
+
+
+def _rounded(value: float) -> float | str:
+    """Nothing for NaN: what is not known is an empty cell."""
+    return "" if math.isnan(value) else round(value, 6)

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from sardino_core.contract.model_spec import ClassSpec
-from sardino_core.study.bootstrap import SCORES, Counts, Interval, class_f1, drawn, estimate, miou, placewise, pooled
+from sardino_core.study.bootstrap import (
+    SCORES,
+    Counts,
+    Floats,
+    Interval,
+    class_f1,
+    drawn,
+    estimate,
+    miou,
+    placewise,
+    pooled,
+)
 from sardino_core.study.cells import Cell, Settled
 from sardino_core.study.config import StudyConfig
 from sardino_core.study.places import Place
@@ -47,6 +58,8 @@ class Difference:
     score: str
     average: str
     found: Interval
+    lowest: float  # of the seeds
+    highest: float
     seeds: int
     places: int
 
@@ -169,9 +182,16 @@ def differences(config: StudyConfig, places: Sequence[Place], records: Records) 
                 for name, score in SCORES.items():
                     for label, average in AVERAGES.items():
                         interval = estimate(both[::2], score, weights, both[1::2], average)
-                        numbers = len(seeds), both.shape[1]
+                        each = [_once(pair, score, average) for pair in both.reshape(len(seeds), 2, *both.shape[1:])]
+                        numbers = min(each), max(each), len(seeds), both.shape[1]
                         found.append(Difference(group, fraction, first, second, name, label, interval, *numbers))
     return found
+
+
+def _once(pair: Counts, score: Callable[[Counts], Floats], average: Callable[..., Floats]) -> float:
+    """The difference of one seed: `pair` (2, P, K, K)."""
+    once = np.ones((1, pair.shape[1]), np.int64)
+    return float((average(pair[:1], score, once) - average(pair[1:], score, once))[0])
 
 
 def real_scores(config: StudyConfig, places: Sequence[Place], records: Records) -> list[RealScore]:

@@ -1,6 +1,7 @@
 """Write the models for QGIS's model designer that the plugin ships, sar_dino_qgis/models/*.model3.
 
-They use QGIS's own and GDAL's algorithms alone. Needs QGIS's Python; afterwards open them in the designer and look.
+They use QGIS's own, GDAL's and the plugin's algorithms. Needs QGIS's Python; afterwards open them in the designer and
+look.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+os.environ.setdefault("QT_HASH_SEED", "1")  # the same file every time
 os.environ["QGIS_CUSTOM_CONFIG_PATH"] = tempfile.mkdtemp(prefix="sardino-models-")
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 sys.path.append("/usr/share/qgis/python/plugins")
 
 from qgis.core import (
@@ -25,13 +28,19 @@ from qgis.core import (
     QgsProcessingModelOutput,
     QgsProcessingModelParameter,
     QgsProcessingParameterDefinition,
+    QgsProcessingParameterFeatureSource,
     QgsProcessingParameterField,
+    QgsProcessingParameterMapLayer,
+    QgsProcessingParameterMultipleLayers,
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterLayer,
     QgsProcessingParameterString,
     QgsProcessingParameterVectorLayer,
 )
 from qgis.PyQt.QtCore import QPointF
+
+from sar_dino_qgis import classFactory
+from sar_dino_qgis.processing import parameters as declare
 
 FOLDER = Path(__file__).resolve().parents[2] / "sar_dino_qgis" / "models"
 EQUAL_AREA = "EPSG:6933"  # cylindrical, of the whole Earth: areas in a map's degrees or UTM metres would be wrong
@@ -57,8 +66,16 @@ class Chain:
         self._inputs.append(parameter.name())
         self.model.addModelParameter(parameter, shown)
 
-    def step(self, name: str, algorithm: str, result: str = "", after: tuple[str, ...] = (), **given: Any) -> Any:
-        """Add an algorithm; returns its output as a source for later ones. `result`: its title as a model's output."""
+    def step(
+        self,
+        name: str,
+        algorithm: str,
+        result: str = "",
+        after: tuple[str, ...] = (),
+        output: str = "OUTPUT",
+        **given: Any,
+    ) -> Any:
+        """Add an algorithm; returns its `output` as a source for later ones. `result`: its title among the model's."""
         child = QgsProcessingModelChildAlgorithm(algorithm)
         child.setChildId(name)
         child.setDescription(name)
@@ -68,13 +85,13 @@ class Chain:
             child.addParameterSources(key, [value if isinstance(value, Source) else Source.fromStaticValue(value)])
         child.setDependencies([QgsProcessingModelChildDependency(other) for other in after])
         if result:
-            output = QgsProcessingModelOutput(result, result)
-            output.setChildId(name)
-            output.setChildOutputName("OUTPUT")
-            output.setPosition(child.position() + QPointF(260, 60))
-            child.setModelOutputs({result: output})
+            final = QgsProcessingModelOutput(result, result)
+            final.setChildId(name)
+            final.setChildOutputName(output)
+            final.setPosition(child.position() + QPointF(260, 60))
+            child.setModelOutputs({result: final})
         self.model.addChildAlgorithm(child)
-        return Source.fromChildOutput(name, "OUTPUT")
+        return Source.fromChildOutput(name, output)
 
     def save(self, path: Path) -> None:
         """Write the file."""
@@ -152,6 +169,64 @@ def _column(field: str, aggregate: str, kind: int, name: str = "") -> dict[str, 
             "precision": 0, "type": kind}  # fmt: skip
 
 
+def checked_map() -> Chain:
+    """Dates -> composite -> the model's map, its attention, and a map from labelled areas -> accuracy of that map."""
+    chain = Chain(
+        "Dates to a checked land-cover map",
+        "From dates to figures",
+        "Takes the rasters of many dates to their mean, and makes three things of it: the model's own land-cover map, "
+        "its attention, and a map of your own classes, learnt from labelled areas. The last is compared with a "
+        "reference. The accuracy of areas on the ground needs sample points of the finished map: see Sample points for "
+        "accuracy. Each step is in the Toolbox, too, with more parameters.",
+    )
+    areas = [QgsProcessing.SourceType.TypeVectorPolygon, QgsProcessing.SourceType.TypeVectorPoint]
+    chain.input(
+        QgsProcessingParameterMultipleLayers(
+            "INPUT", "Sentinel-1 rasters of many dates", QgsProcessing.SourceType.TypeRaster
+        ),
+        "Calibrated and terrain-corrected, with VV and VH, of one orbit, or else with Only this orbit.",
+    )
+    chain.input(
+        QgsProcessingParameterString("DATES", "Dates", "", False, True),
+        "One for each raster, such as 2024-06-18 2024-06-30. Empty: recognised from tags and names.",
+    )
+    chain.input(
+        QgsProcessingParameterString("ORBIT", "Only this orbit", "", False, True),
+        "A relative orbit such as 137, or ascending, or descending. Empty: all dates; they must then be of one orbit.",
+    )
+    chain.input(
+        declare.model(),
+        "starter, which ships with the plugin, or a model file (.safetensors) with classes.",
+    )
+    chain.input(
+        QgsProcessingParameterFeatureSource("TRAINING", "Labelled areas", areas),
+        "Polygons or points of your own classes, in any CRS: two or more of every class, in different places.",
+    )
+    chain.input(
+        QgsProcessingParameterField("FIELD", "Field with their class", "class", "TRAINING"),
+        "Class values from 1 to 253, or names.",
+    )
+    chain.input(
+        QgsProcessingParameterMapLayer("REFERENCE", "Reference", types=[*areas, QgsProcessing.SourceType.TypeRaster]),
+        "Other areas or points of the same classes, or a raster of them: what the map from the labelled areas is "
+        "compared with. Not the labelled areas again: the map knows them.",
+    )
+    chain.input(
+        QgsProcessingParameterString("REFERENCE_FIELD", "Field with the reference's class", "reference"),
+        "Of points and areas: class values, or names as those of the labelled areas.",
+    )
+    named = Source.fromModelParameter
+    mean = chain.step("composite", "sardino:composite", "Composite", INPUT=named("INPUT"), DATES=named("DATES"),
+                      ORBIT=named("ORBIT"))  # fmt: skip
+    chain.step("segment", "sardino:segment", "Land cover by the model", INPUT=mean, MODEL=named("MODEL"))
+    chain.step("attention", "sardino:attention", "Attention", INPUT=mean, MODEL=named("MODEL"))
+    own = chain.step("classify", "sardino:classify", "Land cover from labelled areas", INPUT=mean, MODEL=named("MODEL"),
+                     TRAINING=named("TRAINING"), FIELD=named("FIELD"))  # fmt: skip
+    chain.step("accuracy", "sardino:accuracy", "Accuracy report", output="OUTPUT_HTML", CLASSIFIED=own,
+               REFERENCE=named("REFERENCE"), FIELD=named("REFERENCE_FIELD"))  # fmt: skip
+    return chain
+
+
 def main() -> None:
     """Write every model."""
     application = QgsApplication([], True)
@@ -159,9 +234,13 @@ def main() -> None:
     from processing.core.Processing import Processing
 
     Processing.initialize()
+    plugin = classFactory(None)
+    plugin.initProcessing()
     FOLDER.mkdir(exist_ok=True)
     hectares().save(FOLDER / "hectares.model3")
+    checked_map().save(FOLDER / "checkedmap.model3")
     print("\n".join(map(str, sorted(FOLDER.glob("*.model3")))))
+    plugin.unload()
     application.exitQgis()
 
 

@@ -1,4 +1,6 @@
-"""Pictures of the plugin in a real QGIS window, docs/qgis_*.png: Toolbox, dialog, map with legend, attention, explorer.
+"""Pictures of the plugin in a real QGIS window, docs/qgis_*.png.
+
+`plugin`: Toolbox, dialog, map with legend, attention, explorer. `tools`: a result of each tool whose page has one.
 
 Starts QGIS in a profile of its own under build/, on a virtual screen where there is no other (`xvfb-run`).
 `--input` shows another scene than the simulated one, `--output` writes the pictures elsewhere. What shows paths of this
@@ -13,9 +15,12 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 SIZE = (1280, 800)
+SMALL = (900, 600)  # for the tools
 _PLAN = "SARDINO_SCREENSHOTS"  # the variable that tells the same file, inside QGIS, what to do
 
 
@@ -24,10 +29,12 @@ def main() -> None:
     root = Path(__file__).resolve().parents[2]  # QGIS runs this text without telling its file
     sys.path[:0] = [str(root / "scripts" / "plugin")]
     from install_plugin import demo_scene, install, switch_on
+    from tutorial_places import tutorial_places
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--input", type=Path, help="a Sentinel-1 raster with VV and VH")
     parser.add_argument("--output", type=Path, default=root / "docs", metavar="DIR")
+    parser.add_argument("--of", choices=["plugin", "tools", "all"], default="all", help="default: all")
     arguments = parser.parse_args()
     work = root / "build" / "screenshots"
     shutil.rmtree(work, ignore_errors=True)
@@ -36,11 +43,12 @@ def main() -> None:
     switch_on(profile / "QGIS" / "QGIS3.ini")
     scene = arguments.input or demo_scene(work / "place")
     plan = {"scene": str(scene.absolute()), "output": str(arguments.output.absolute()), "work": str(work)}
+    plan["of"], plan["places"] = arguments.of, tutorial_places(work / "tools") if arguments.of != "plugin" else {}
     environment = {**os.environ, _PLAN: json.dumps(plan), "SARDINO_PYTHON": sys.executable}
     qgis = shutil.which("qgis.bin") or "qgis"
     screen = [] if os.environ.get("DISPLAY") else ["xvfb-run", "-a", "-s", f"-screen 0 {SIZE[0]}x{SIZE[1]}x24"]
     command = [*screen, qgis, "--noversioncheck", "--nologo", "--profiles-path", str(work), "--code", __file__]
-    subprocess.run(command, env=environment, check=False, timeout=180)
+    subprocess.run(command, env=environment, check=False, timeout=600)
     failed = (work / "error.txt").exists()
     print((work / "error.txt").read_text(encoding="utf-8") if failed else f"pictures in {arguments.output}")
     sys.exit(failed)
@@ -49,18 +57,83 @@ def main() -> None:
 class Photographer:
     """Inside QGIS: does what a user does, and takes pictures."""
 
-    def __init__(self, scene: str, output: str, work: str) -> None:
+    def __init__(self, scene: str, output: str, work: str, of: str, places: dict) -> None:
         from qgis.PyQt.QtWidgets import QApplication, QDockWidget
         from qgis.utils import iface
 
         self.iface, self.application, self.window = iface, QApplication, iface.mainWindow()
         self.scene, self.output, self.work = scene, Path(output), Path(work)
+        self.of, self.places = of, places
         self.window.resize(*SIZE)
         for dock in self.window.findChildren(QDockWidget):
             dock.setVisible(dock.objectName() in ("Layers", "ProcessingToolbox"))
 
     def work_through(self) -> None:
         """The pictures in their order."""
+        if self.of != "tools":
+            self.plugin()
+        if self.of != "plugin":
+            self.tools()
+
+    def tools(self) -> None:
+        """A result of every tool, beside its legend: no toolbars, a small window."""
+        self.window.resize(*SMALL)
+        for bar in (*self.window.findChildren(object_type("QToolBar")), self.window.statusBar()):
+            bar.hide()
+        self.window.findChild(object_type("QDockWidget"), "Layers").setMinimumWidth(290)
+        self.search("")
+        first, *others, last = self.places["dates"]
+        areas, marks, scene = self.places["areas"], self.places["marks"], {"INPUT": [first]}
+        with self.result("classify", first, {**scene, "TRAINING": areas, "FIELD": "class"}):
+            self.draw(areas)
+        with self.result("cluster", first, {**scene, "CLUSTERS": 6, "REFINE": True}):
+            pass
+        with self.result("similarity", first, {**scene, "REFERENCES": marks, "NAME_FIELD": "class"}):
+            self.draw(marks)
+        with self.result("change", last, {"BEFORE": [first, *others], "AFTER": [last]}) as (found, _):
+            found.setOpacity(0.6)
+            self.look_at(found, 0.3, 0.66, 0.55)
+        half = raster(first).extent()
+        half.setXMinimum(half.center().x())
+        with self.result("composite", first, {"INPUT": [first, *others], "EXTENT": half}) as (found, beneath):
+            beneath.setRenderer(found.renderer().clone())
+            self.look_at(beneath, 0.5, 0.4, 0.33)
+
+    @contextmanager
+    def result(self, name: str, scene: str, parameters: dict) -> Iterator:
+        """Run an algorithm, change what is seen as the body does, and take a picture."""
+        import processing
+        from qgis.core import QgsApplication, QgsProject
+
+        project, output = QgsProject.instance(), self.work / f"{name}.tif"
+        layer = raster(scene)
+        layer.setRenderer(grey(layer))
+        project.addMapLayer(layer)
+        project.setCrs(layer.crs())
+        processing.runAndLoadResults(f"sardino:{name}", {**parameters, "OUTPUT": str(output)})
+        found = next(item for item in project.mapLayers().values() if item.source() == str(output))
+        algorithm = QgsApplication.processingRegistry().algorithmById(f"sardino:{name}")
+        found.setName(algorithm.parameterDefinition("OUTPUT").description())
+        self.look_at(layer)
+        yield found, layer
+        self.picture(name, self.window)
+        project.clear()
+
+    def draw(self, path: str) -> None:
+        """Lay features over everything."""
+        from qgis.core import QgsProject
+
+        QgsProject.instance().addMapLayer(features(path))
+
+    def look_at(self, layer: object, x: float = 0.5, y: float = 0.5, share: float = 1.02) -> None:
+        """Show a share of the layer around a place, from its upper left corner, in shares of its sides."""
+        area, middle = layer.extent(), layer.extent().center()
+        middle.set(area.xMinimum() + x * area.width(), area.yMaximum() - y * area.height())
+        area.scale(share, middle)
+        self.iface.mapCanvas().setExtent(area)
+
+    def plugin(self) -> None:
+        """What the plugin's manual and the page of the explorer show."""
         import processing
         from qgis.core import QgsProject, QgsRasterLayer
 
@@ -161,6 +234,49 @@ def grey(layer: object) -> object:
     renderer = QgsSingleBandGrayRenderer(provider, 1)
     renderer.setContrastEnhancement(stretch)
     return renderer
+
+
+def raster(path: str) -> object:
+    """A raster as a layer with its file's name."""
+    from qgis.core import QgsRasterLayer
+
+    return QgsRasterLayer(path, Path(path).stem)
+
+
+def features(path: str) -> object:
+    """Areas as white outlines, points as white crosses, with the class beside them."""
+    from qgis.core import (
+        QgsFillSymbol,
+        QgsMarkerSymbol,
+        QgsPalLayerSettings,
+        QgsSingleSymbolRenderer,
+        QgsTextBufferSettings,
+        QgsTextFormat,
+        QgsVectorLayer,
+        QgsVectorLayerSimpleLabeling,
+        QgsWkbTypes,
+    )
+    from qgis.PyQt.QtGui import QColor
+
+    layer = QgsVectorLayer(path, Path(path).stem)
+    halo, text, labels = QgsTextBufferSettings(), QgsTextFormat(), QgsPalLayerSettings()
+    if layer.geometryType() == QgsWkbTypes.GeometryType.PointGeometry:
+        symbol = QgsMarkerSymbol.createSimple(
+            {"name": "cross", "size": "4", "outline_color": "white", "outline_width": "1"}
+        )
+    else:
+        symbol = QgsFillSymbol.createSimple({"style": "no", "outline_color": "white", "outline_width": "0.7"})
+        labels.placement = QgsPalLayerSettings.Placement.OutsidePolygons
+    layer.setRenderer(QgsSingleSymbolRenderer(symbol))
+    halo.setEnabled(True)
+    halo.setColor(QColor("white"))
+    text.setBuffer(halo)
+    text.setSize(9)
+    labels.setFormat(text)
+    labels.fieldName = "class"
+    layer.setLabeling(QgsVectorLayerSimpleLabeling(labels))
+    layer.setLabelsEnabled(True)
+    return layer
 
 
 def object_type(name: str) -> type:

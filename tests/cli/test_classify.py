@@ -176,7 +176,7 @@ def test_bad_training_areas(refused, model, scene, training, tmp_path):
     document = json.loads(training.read_text())
     document["features"].pop()
     (tmp_path / "few.geojson").write_text(json.dumps(document))
-    assert "Dark has one training polygon" in refused(*begin, tmp_path / "few.geojson")
+    assert "The class dark has one training polygon" in refused(*begin, tmp_path / "few.geojson")
     document["features"][0]["geometry"] = document["features"][2]["geometry"]
     (tmp_path / "over.geojson").write_text(json.dumps(document))
     assert "(bright) and 3 (dark) overlap" in refused(*begin, tmp_path / "over.geojson")

@@ -165,6 +165,8 @@ def test_a_codebook_of_another_model_is_refused(run, model, scene, codebook, tmp
     codebook.write_text(json.dumps({**stored, "model": "other", "model_sha256": "0"}), encoding="utf-8")
     command = ["cluster", scene, "--model", model, "--output", tmp_path / "map.tif", "--codebook", codebook]
     assert "made with the model other" in refuse(run, tmp_path, *command)
+    codebook.write_bytes(scene.read_bytes())
+    assert "is no codebook of this version (it is no text)" in refuse(run, tmp_path, *command)
 
 
 def test_an_output_never_replaces_the_codebook_that_is_read(run, model, scene, codebook, tmp_path):

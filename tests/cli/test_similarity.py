@@ -133,6 +133,13 @@ def test_bad_references_are_one_line(run, model, scene, marks, tmp_path, shape, 
     assert words in refuse(run, tmp_path, *command)
 
 
+def test_a_mark_outside_among_others_is_told(run, model, scene, marks, tmp_path):
+    references = marks(("a", point(20, 20)), ("a", point(20, 3000)))
+    command = ["similarity", scene, "--model", model, "--references", references, "--output", tmp_path / "s.tif"]
+    status, _, err = run(*command)
+    assert status == 0 and "warning: 1 of the 2 marked places lie outside the raster and are left out." in err
+
+
 def test_a_spacing_that_the_model_does_not_take_is_one_line(run, model, marks, tmp_path):
     source = write_raster(tmp_path / "coarse.tif", speckled(40, 40), UTM_10M @ UTM_10M.scale(100))
     command = ["similarity", source, "--model", model, "--references", marks(("a", point(1, 1)))]

@@ -17,6 +17,7 @@ OUTPUTS = {
     "segment": {"OUTPUT": "map.tif"},
     "classify": {"OUTPUT": "classified.tif", "SAVE_CLASSIFIER": "kept.skops"},
     "attention": {"OUTPUT": "attention.tif"},
+    "explore": {"OUTPUT": "place.tif"},
     "embeddings": {"OUTPUT": "embeddings.tif"},
     "cluster": {"OUTPUT": "clusters.tif", "SAVE_CODEBOOK": "codebook.json"},
     "similarity": {"OUTPUT": "similarity.tif"},
@@ -30,15 +31,27 @@ OUTPUTS = {
     "finetune": {"OUTPUT": "model.safetensors"},
     "checkenvironment": {"OUTPUT_HTML": "environment.html"},
     "hectares": {"measure:Land-cover polygons": "patches.gpkg", "sort:Hectares per class and zone": "hectares.csv"},
+    "checkedmap": {
+        "composite:Composite": "mean.tif",
+        "segment:Land cover by the model": "mean_map.tif",
+        "attention:Attention": "mean_attention.tif",
+        "classify:Land cover from labelled areas": "own_map.tif",
+        "accuracy:Accuracy report": "own_map.html",
+    },
 }
+
+
+def middle_of(labels: str) -> str:
+    """The middle of the place, in its CRS, as Processing takes a point."""
+    dataset = gdal.Open(labels)
+    x0, dx, _, y0, _, dy = dataset.GetGeoTransform()
+    return f"{x0 + dx * dataset.RasterXSize / 2},{y0 + dy * dataset.RasterYSize / 2}"
 
 
 def marks(labels: str) -> str:
     """A point in the middle of the place, as a file beside the labels."""
     path = Path(labels).with_name("marks.geojson")
-    dataset = gdal.Open(labels)
-    x0, dx, _, y0, _, dy = dataset.GetGeoTransform()
-    middle = [x0 + dx * dataset.RasterXSize / 2, y0 + dy * dataset.RasterYSize / 2]
+    middle = [float(part) for part in middle_of(labels).split(",")]
     crs = {"type": "name", "properties": {"name": "EPSG:32633"}}
     feature = {
         "type": "Feature",
@@ -56,6 +69,7 @@ def inputs(name: str, scene: str, labels: str) -> dict[str, Any]:
         "segment": {"INPUT": [scene]},
         "classify": {"INPUT": [scene], "TRAINING": areas(scene), "FIELD": "cover", "FEATURES": ["bands", "filtered"]},
         "attention": {"INPUT": [scene], "HEADS": "mean"},
+        "explore": {"INPUT": [scene], "AT": middle_of(labels), "MODE": "attention", "HEAD": "2"},
         "embeddings": {"INPUT": [scene]},
         "cluster": {"INPUT": [scene], "CLUSTERS": 3},
         "similarity": {"INPUT": [scene], "REFERENCES": marks(labels)},
@@ -79,6 +93,14 @@ def inputs(name: str, scene: str, labels: str) -> dict[str, Any]:
         },
         "checkenvironment": {},
         "hectares": {"MAP": labels},
+        "checkedmap": {
+            "INPUT": dated(scene, 2),
+            "DATES": "2024-06-06 2024-06-18",
+            "TRAINING": areas(scene),
+            "FIELD": "cover",
+            "REFERENCE": areas(scene),
+            "REFERENCE_FIELD": "cover",
+        },
     }[name]
 
 

@@ -15,6 +15,7 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeatureSourceDefinition,
+    QgsProcessingUtils,
     QgsProject,
     QgsRasterLayer,
     QgsRectangle,
@@ -137,6 +138,21 @@ def test_a_value_that_is_not_allowed(refusal, scene, given, allowed):
 def test_the_core_speaks_of_parameters(run, scene, tmp_path):
     with pytest.raises(QgsProcessingException, match=r"UNITS power was given.* Pass UNITS db\."):
         run("segment", INPUT=[scene], UNITS="power", OUTPUT=str(tmp_path / "a.tif"))
+
+
+def test_files_that_a_user_never_saw_are_named_without_their_folder():
+    path = QgsProcessingUtils.generateTempFilename("fields.geojson")
+    assert in_qgis_terms(f"The training {path} is empty; /data/a.tif is not.", []) == (
+        "The training fields.geojson is empty; /data/a.tif is not."
+    )
+
+
+def test_algorithms_are_named_instead_of_commands():
+    text = "a.skops is no classifier that `sardino classify` saved. Make one with `sardino cluster --save-codebook`."
+    assert in_qgis_terms(text, ["SAVE_CODEBOOK"]) == (
+        "a.skops is no classifier that `Classify land cover from labelled areas` kept. Make one with `Clusters without "
+        "labels`, under SAVE_CODEBOOK."
+    )
 
 
 def test_only_its_own_parameters_are_named():

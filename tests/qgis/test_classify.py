@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import processing
@@ -52,3 +53,42 @@ def test_bad_parameters_are_told_before_any_work(run, scene, tmp_path, change, r
     with pytest.raises(QgsProcessingException, match=reason):
         run("classify", **parameters)
     assert not list(Path(tmp_path).iterdir())
+
+
+def outside(features):
+    for feature in features:
+        feature["geometry"]["coordinates"] = [[[x + 1e5, y] for x, y in feature["geometry"]["coordinates"][0]]]
+
+
+def one_class(features):
+    for feature in features:
+        feature["properties"]["cover"] = "left"
+
+
+def overlapping(features):
+    features.append({**features[0], "properties": {"cover": "right"}})
+
+
+def too_few(features):
+    features.pop()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (outside, r"^The training spoilt\.geojson lies outside the raster, which covers .* Check the CRS of both\.$"),
+        (one_class, r"^The training areas in the raster are all of one class, left; .*field with FIELD\.$"),
+        (overlapping, r"^The training polygons 1 \(left\) and 5 \(right\) overlap\. Correct one of them"),
+        (too_few, r"^The class right has one training polygon; .* two or more of every class\. Draw another one"),
+    ],
+)
+def test_areas_that_teach_nothing_are_one_line_and_leave_nothing(run, scene, tmp_path, spoil, reason):
+    content = json.loads(Path(areas(scene)).read_text(encoding="utf-8"))
+    spoil(content["features"])
+    (tmp_path / "spoilt.geojson").write_text(json.dumps(content), encoding="utf-8")
+    (tmp_path / "out").mkdir()
+    wanted = {"OUTPUT": "a.tif", "CONFIDENCE": "c.tif", "REPORT": "r.html", "SAVE_CLASSIFIER": "k.skops"}
+    paths = {name: str(tmp_path / "out" / file) for name, file in wanted.items()}
+    with pytest.raises(QgsProcessingException, match=reason):
+        run("classify", INPUT=[scene], TRAINING=str(tmp_path / "spoilt.geojson"), **FAST, **paths)
+    assert not list((tmp_path / "out").iterdir())

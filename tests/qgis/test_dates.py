@@ -89,3 +89,12 @@ def test_bad_input_is_one_line_in_the_words_of_qgis(run, scene, tmp_path, name, 
     with pytest.raises(QgsProcessingException, match=said):
         run(name, **filled, OUTPUT=str(tmp_path / "out.tif"))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_date_on_other_pixels_is_sent_to_the_composite(run, scene, tmp_path):
+    other = str(tmp_path / "other.tif")
+    gdal.Translate(other, scene, srcWin=[8, 8, 96, 96])
+    days = "2024-06-06 2024-06-18 2024-06-30 2024-07-12"
+    with pytest.raises(QgsProcessingException, match=r"lies on other pixels than .*`Temporal composite` of each, with"):
+        run("change", BEFORE=dated(scene, 3), AFTER=[other], DATES=days, OUTPUT=str(tmp_path / "out.tif"))
+    assert [path.name for path in tmp_path.iterdir()] == ["other.tif"]

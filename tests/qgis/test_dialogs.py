@@ -164,5 +164,5 @@ def test_every_algorithm_runs_in_batch_over_three_places(plugin, has_torch, plac
         dialog.runAlgorithm()
     except TypeError as error:  # QGIS 3.22 fails after the work, where it lists a batch's HTML results
         assert "addResult() missing" in str(error)
-        assert "OUTPUT_HTML" in OUTPUTS[name]
+        assert any(file.endswith(".html") for file in OUTPUTS[name].values())
     assert all(path.stat().st_size > 0 for path in wanted)

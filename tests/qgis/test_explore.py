@@ -1,4 +1,4 @@
-"""Clusters without labels and similarity to marked places, as QGIS runs and shows them."""
+"""Clusters without labels, similarity to marked places, and one place, as QGIS runs and shows them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from qgis.core import (
     QgsProcessingException,
     QgsProject,
     QgsRasterLayer,
+    QgsReferencedPointXY,
     QgsVectorLayer,
 )
 
@@ -73,9 +74,65 @@ def test_marks_of_another_scene_are_sought_here(run, scene, tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [({"CLUSTERS": 1}, "2 to 32"), ({"CODEBOOK": "/nowhere/c.json"}, "does not exist"),
-     ({"CODEBOOK": "/nowhere/c.json", "CLUSTERS": 4}, "Set CLUSTERS to 0")],
+     ({"CODEBOOK": "/nowhere/c.json", "CLUSTERS": 4}, "Set CLUSTERS to 0"),
+     ({"CODEBOOK": __file__}, r"allowed are files that end in \.json")],
 )  # fmt: skip
 def test_bad_settings_are_told_before_any_work(run, scene, tmp_path, options, words):
     with pytest.raises(QgsProcessingException, match=words):
         run("cluster", INPUT=[scene], OUTPUT=str(tmp_path / "a.tif"), **options)
     assert not list(tmp_path.iterdir())
+
+
+def place_of(scene):
+    """A place west of the scene's middle, in the scene's CRS and in degrees."""
+    box, crs = rectangle_of(scene, 0.2, 0.4, 0.4, 0.6)
+    there = QgsCoordinateTransform(crs, LONLAT, QgsProject.instance()).transform(box.center())
+    return box.center(), QgsReferencedPointXY(there, LONLAT)
+
+
+@pytest.mark.parametrize(
+    ("mode", "ends", "words"),
+    [("attention", None, "head 2: up to"), ("class", None, "attention of the class token, layer 11"),
+     ("similarity", (-1.0, 1.0), "similarity to the place")],
+)  # fmt: skip
+def test_one_place_by_its_coordinates_or_degrees(run, scene, tmp_path, feedback, mode, ends, words):
+    first, again = str(tmp_path / "a.tif"), str(tmp_path / "b.tif")
+    own, degrees = place_of(scene)
+    run("explore", INPUT=[scene], AT=f"{own.x()},{own.y()}", MODE=mode, HEAD="2", OUTPUT=first)
+    run("explore", INPUT=[scene], AT=degrees, MODE=mode, HEAD="2", OUTPUT=again)
+    assert values(first) == values(again)
+    assert any(words in line for line in feedback.said)
+    layer = QgsRasterLayer(first)  # its renderer goes with it
+    renderer = layer.renderer()
+    assert renderer.type() == "singlebandpseudocolor" and layer.bandName(1) == f"Band 1: {mode}"
+    if ends:
+        assert (renderer.classificationMin(), renderer.classificationMax()) == ends
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [({"AT": None}, "No place was given"), ({"AT": "here"}, "The place 'here' is none"),
+     ({"AT": "12,3"}, r"12,3 lies outside scene\.tif, which covers .*x,y \[EPSG:4326\]"),
+     ({"HEAD": "4"}, "head '4' does not exist; allowed are mean, max, and 1 to 3"),
+     ({"LAYER": 12}, "layer 12 does not exist"), ({"MODE": "everything"}, "allowed are attention, class, similarity")],
+)  # fmt: skip
+def test_a_place_that_cannot_be_explored(run, scene, tmp_path, options, words):
+    good = {"INPUT": [scene], "AT": place_of(scene)[1], "OUTPUT": str(tmp_path / "a.tif")}
+    with pytest.raises(QgsProcessingException, match=words):
+        run("explore", **{**good, **options})
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_place_of_a_raster_without_georeference(run, scene, tmp_path):
+    """QGIS counts its rows down from 0, the core up."""
+    source, bare = gdal.Open(scene), str(tmp_path / "bare.tif")
+    size = source.RasterXSize, source.RasterYSize
+    copy = gdal.GetDriverByName("GTiff").Create(bare, *size, 2, gdal.GDT_Float32)
+    for band in (1, 2):
+        copy.GetRasterBand(band).WriteRaster(0, 0, *size, source.GetRasterBand(band).ReadRaster(0, 0, *size))
+        copy.GetRasterBand(band).SetDescription(source.GetRasterBand(band).GetDescription())
+    del copy
+    x0, dx, _, y0, _, dy = source.GetGeoTransform()
+    there = run("explore", INPUT=[scene], AT=f"{x0 + 50 * dx},{y0 + 120 * dy}", OUTPUT=str(tmp_path / "a.tif"))
+    here = run("explore", INPUT=[bare], AT="50,-120", OUTPUT=str(tmp_path / "b.tif"))
+    assert values(here["OUTPUT"]) == values(there["OUTPUT"])

@@ -104,6 +104,14 @@ def test_embeddings_are_a_picture_of_three_bands(results):
     assert one.renderer().type() == "singlebandpseudocolor"
 
 
+@pytest.mark.parametrize("kind", ["confidence", "attention", "embeddings", "one"])
+def test_a_result_is_the_raster_and_its_style_alone(results, tmp_path, kind):
+    """Nothing else lies beside it, such as QGIS's statistics. (Opening it in QGIS leaves them, as with any raster.)"""
+    shutil.copy(results[kind], tmp_path / "raster.tif")
+    write_style(str(tmp_path / "raster.tif"), kind)
+    assert {path.name for path in tmp_path.iterdir()} == {"raster.tif", "raster.qml"}
+
+
 def test_a_colleague_sees_the_same(results, tmp_path):
     for kind in ("map", "attention"):
         for end in (".tif", ".qml"):

@@ -9,13 +9,14 @@ import sys
 import pytest
 from qgis.core import QgsApplication, QgsProcessingAlgorithm
 
+from tests.qgis.calls import OUTPUTS
 from tests.qgis.conftest import ROOT
 
 NAMES = {
     "segment", "classify", "attention", "embeddings", "preflight", "mergeclasses", "samplepoints", "accuracy",
-    "pretrain", "finetune", "checkenvironment", "composite", "change", "cluster", "similarity",
+    "pretrain", "finetune", "checkenvironment", "composite", "change", "cluster", "similarity", "explore",
 }  # fmt: skip
-MODELS = {"hectares"}
+MODELS = {"hectares", "checkedmap"}
 LOAD = """
 import sys, time
 
@@ -65,6 +66,17 @@ def test_unload_takes_everything_back_and_it_can_come_again(plugin):
     finally:
         plugin.initProcessing()
     assert {algorithm.name() for algorithm in algorithms()} == NAMES | MODELS
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_every_shipped_model_tells_its_outputs(plugin, name):
+    """Also after the provider was loaded again: its algorithms, which the models call, are not known before."""
+    registry = QgsApplication.processingRegistry()
+    for _ in range(2):
+        assert {item.name() for item in registry.algorithmById(f"sardino:{name}").outputDefinitions()} == {
+            *OUTPUTS[name]
+        }
+        registry.providerById("sardino").refreshAlgorithms()
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))

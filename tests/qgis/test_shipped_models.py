@@ -1,8 +1,9 @@
-"""The models of the model designer that ship: what they compute from a map, with and without zones."""
+"""The models of the model designer that ship: hectares of a map, with and without zones; dates to a checked map."""
 
 from __future__ import annotations
 
 import json
+import subprocess
 
 import processing
 import pytest
@@ -10,6 +11,8 @@ from osgeo import gdal
 from qgis.core import QgsProcessingModelAlgorithm, QgsRasterLayer
 
 from sar_dino_qgis.processing.shipped_model import MODELS
+from tests.qgis.calls import outputs
+from tests.qgis.conftest import ROOT
 from tests.qgis.test_maps import values
 
 PATCHES, TABLE = "measure:Land-cover polygons", "sort:Hectares per class and zone"
@@ -90,6 +93,61 @@ def test_names_are_the_users_own_and_small_patches_go(hectares, class_map):
     assert names[30] == "open land"
     assert {names[value] for value in set(names) - {30, 80}} == {str(value) for value in set(names) - {30, 80}}
     assert sum(row[4] for row in rows) < sum(row[4] for row in hectares(class_map, SMALLEST=1))
+
+
+@pytest.fixture(scope="module")
+def takes(worker, tmp_path_factory):
+    """Two dates of one place, with its labels beside the first."""
+    folder = tmp_path_factory.mktemp("takes")
+    for take in ("0", "1"):
+        command = [worker, "-m", "sardino_core", "simulate", "--size", "128", "--seed", "7", "--take", take]
+        subprocess.run([*command, "--output", str(folder / take)], check=True, cwd=ROOT, capture_output=True)
+    return folder
+
+
+def uniform_squares(labels, side=8):
+    """Squares of one class each, as features with the field `cover`: every other one of a class in one of two lists."""
+    dataset = gdal.Open(str(labels))
+    x0, dx, _, y0, _, dy = dataset.GetGeoTransform()
+    lists, seen = ([], []), {}
+    for row in range(0, dataset.RasterYSize, side):
+        for col in range(0, dataset.RasterXSize, side):
+            found = set(dataset.GetRasterBand(1).ReadRaster(col, row, side, side))
+            if len(found) == 1:
+                value = found.pop()
+                seen[value] = seen.get(value, 0) + 1
+                left, right = x0 + col * dx, x0 + (col + side) * dx
+                top, bottom = y0 + row * dy, y0 + (row + side) * dy
+                ring = [[left, bottom], [right, bottom], [right, top], [left, top], [left, bottom]]
+                lists[seen[value] % 2].append(
+                    {"type": "Feature", "properties": {"cover": f"kind {value}"},
+                     "geometry": {"type": "Polygon", "coordinates": [ring]}}
+                )  # fmt: skip
+    often = {f"kind {value}" for value, count in seen.items() if count >= 8}
+    return [[item for item in squares if item["properties"]["cover"] in often] for squares in lists]
+
+
+def test_dates_become_a_checked_map(run, takes, tmp_path):
+    crs = {"type": "name", "properties": {"name": QgsRasterLayer(str(takes / "0" / "scene.tif")).crs().authid()}}
+    training, reference = uniform_squares(takes / "0" / "labels.tif")
+    for name, squares in (("training", training), ("reference", reference)):
+        body = {"type": "FeatureCollection", "crs": crs, "features": squares}
+        (tmp_path / f"{name}.geojson").write_text(json.dumps(body), encoding="utf-8")
+    wanted = outputs("checkedmap", tmp_path)
+    found = run(
+        "checkedmap", INPUT=[str(takes / take / "scene.tif") for take in ("0", "1")], DATES="2024-06-06 2024-06-18",
+        TRAINING=str(tmp_path / "training.geojson"), FIELD="cover",
+        REFERENCE=str(tmp_path / "reference.geojson"), REFERENCE_FIELD="cover", **wanted,
+    )  # fmt: skip
+    assert {key: found[key] for key in wanted} == wanted
+    mean, mapped, attention, own, report = wanted.values()
+    assert [gdal.Open(path).RasterCount for path in (mean, mapped, attention, own)] == [2, 1, 3, 1]
+    kinds = {item["properties"]["cover"] for item in training}
+    layer = QgsRasterLayer(own)  # its renderer goes with it
+    labels = {item.label for item in layer.renderer().classes() if item.value}
+    assert len(kinds) >= 2 and labels <= kinds
+    assert found["CHILD_RESULTS"]["accuracy"]["OVERALL_ACCURACY"] > 1 / len(kinds)  # better than a guess
+    assert all(kind in open(report, encoding="utf-8").read() for kind in kinds)
 
 
 @pytest.mark.parametrize("path", sorted(MODELS.glob("*.model3")), ids=lambda path: path.stem)

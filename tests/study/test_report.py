@@ -9,6 +9,7 @@ import pytest
 from sardino_core.contract.errors import InputMissing
 from sardino_core.study.basis import Basis, read_basis, write_basis
 from sardino_core.study.bootstrap import miou
+from sardino_core.study.config import PlacesConfig
 from sardino_core.study.records import FOLDER, Outcome, Record, write_record
 from sardino_core.study.report import write_report
 from sardino_core.study.study import report_study
@@ -51,7 +52,24 @@ def rows(path):
 
 @pytest.fixture
 def found(tmp_path):
-    return stored(basis(study(), tmp_path, weights="w"))
+    return stored(basis(study(places=PlacesConfig(train=4, validation=1, test=6, size=64)), tmp_path, weights="w"))
+
+
+def test_of_two_places_there_is_no_interval(tmp_path):
+    found = stored(basis(study(), tmp_path, weights="w"))
+    write_report(found)
+    page = (found.out / "study.md").read_text()
+    assert "| dino-full less scratch-full | +0." in page and " to " not in page.split("## Scores")[1]
+    for name in ("scores.csv", "differences.csv"):
+        assert {(row["low"], row["high"]) for row in rows(found.out / name)} == {("", "")}
+
+
+def test_without_pre_training_none_is_told(tmp_path):
+    arms = tuple(arm for arm in study().arms if arm.init != "pretrained")
+    found = stored(basis(study(arms=arms, compare=(("scratch-full", "forest"),)), tmp_path))
+    write_report(found)
+    assert "pre-training once" not in (found.out / "study.md").read_text()
+    assert {row["in pre-training"] for row in rows(found.out / "places.csv")} == {"0"}
 
 
 def test_trials_choose_what_is_best_on_validation_places(found):
@@ -69,7 +87,7 @@ def test_the_tables_are_those_of_the_cells(found):
     row = scores["all", "0.25", "forest", "mIoU"]
     assert float(row["value"]) == pytest.approx(np.mean([miou(each.sum(axis=0)) for each in seeds]), abs=1e-6)
     assert float(row["low"]) <= float(row["value"]) <= float(row["high"])
-    assert (row["seeds"], row["places"]) == ("2", "2")
+    assert (row["seeds"], row["places"]) == ("2", "6")
 
     water = [r for r in rows(found.out / "classes.csv") if (r["arm"], r["name"]) == ("forest", "water")]
     assert [r["fraction"] for r in water] == ["0.25", "1.0"]
@@ -101,7 +119,8 @@ def test_the_page_and_its_pictures_need_the_folder_alone(found):
     assert "| dino-full less scratch-full | **+0." in first
     for name in ("scores.png", "differences.png"):
         assert (found.out / name).read_bytes().startswith(b"\x89PNG")
-    assert [row["in pre-training"] for row in rows(found.out / "places.csv")] == list("1111001")
+    listed = [row["in pre-training"] for row in rows(found.out / "places.csv")]
+    assert listed[:5] == list("11110") and sorted(listed[5:]) == list("000111")
     assert len(rows(found.out / "cells.csv")) == 24
 
 

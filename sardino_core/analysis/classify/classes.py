@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
+from itertools import cycle
 
 from sardino_core.contract.errors import SettingInvalid
 from sardino_core.contract.model_spec import UNSURE_NAME, ClassSpec
@@ -11,6 +13,7 @@ from sardino_core.contract.model_spec import UNSURE_NAME, ClassSpec
 _HIGHEST = 253  # 254 is `unsure`, 255 is left to others
 # For classes without a colour of their own; told apart by colour-blind eyes, too (Okabe and Ito 2008).
 _COLOURS = ("#0072b2", "#009e73", "#e69f00", "#d55e00", "#cc79a7", "#56b4e9", "#f0e442", "#999999")
+_APART = 100.0  # between two colours of one legend, of red, green and blue from 0 to 255 each
 
 
 def classes_of(labels: Sequence[str], known: Sequence[ClassSpec]) -> tuple[ClassSpec, ...]:
@@ -23,7 +26,7 @@ def classes_of(labels: Sequence[str], known: Sequence[ClassSpec]) -> tuple[Class
     found = _by_value(texts, known) if all(map(_is_number, texts)) else _by_name(texts, known)
     if len(found) < 2:
         raise SettingInvalid(
-            f"The training areas are all of one class, {found[0].name}; a map needs two or more.",
+            f"The training areas in the raster are all of one class, {found[0].name}; a map needs two or more.",
             "Draw areas of another class, or name another field with --field.",
         )
     return tuple(sorted(found, key=lambda item: item.value))
@@ -53,7 +56,7 @@ def _by_value(texts: Sequence[str], known: Sequence[ClassSpec]) -> list[ClassSpe
     own = {item.value: item for item in known}
     if set(values) <= set(own):
         return [own[value] for value in values]
-    return [ClassSpec(value, f"class {value}", _colour(number)) for number, value in enumerate(values)]
+    return [ClassSpec(value, f"class {value}", colour) for value, colour in zip(values, cycle(_COLOURS), strict=False)]
 
 
 def _by_name(texts: Sequence[str], known: Sequence[ClassSpec]) -> list[ClassSpec]:
@@ -74,10 +77,14 @@ def _by_name(texts: Sequence[str], known: Sequence[ClassSpec]) -> list[ClassSpec
             f"The training areas have {len(names)} classes; a map holds {_HIGHEST}.",
             "Name the field with the class with --field.",
         )
-    return found + [
-        ClassSpec(value, name, _colour(number)) for number, (name, value) in enumerate(zip(others, free, strict=False))
-    ]
+    colours = cycle(_unlike([item.colour for item in found]))
+    return found + [ClassSpec(value, name, colour) for name, value, colour in zip(others, free, colours, strict=False)]
 
 
-def _colour(number: int) -> str:
-    return _COLOURS[number % len(_COLOURS)]
+def _unlike(used: Sequence[str]) -> Sequence[str]:
+    """The colours that nobody takes for one of `used`; all of them, where none is left."""
+    return [one for one in _COLOURS if all(math.dist(_rgb(one), _rgb(other)) > _APART for other in used)] or _COLOURS
+
+
+def _rgb(colour: str) -> tuple[int, ...]:
+    return tuple(bytes.fromhex(colour.lstrip("#")))

@@ -84,7 +84,7 @@ def require_enough(label: Ints, group: Ints, names: Sequence[str], method: Metho
         if mine.size < 2:
             has = "one training polygon" if kind == "polygons" else "training points in one square of 32 pixels only"
             raise SettingInvalid(
-                f"{name[:1].upper()}{name[1:]} has {has}; cross-validation holds such groups out and needs two or more "
+                f"The class {name} has {has}; cross-validation holds such groups out and needs two or more "
                 f"of every class.",
                 "Draw another one elsewhere.",
             )

@@ -129,6 +129,8 @@ def _read(path: str) -> _Stored:
         if file.stat().st_size > _LARGEST_BYTES:
             raise ValueError("it is too large")
         stored = from_dict(_Stored, json.loads(file.read_text(encoding="utf-8")), "codebook")
+    except UnicodeDecodeError as error:
+        raise _broken(path, "it is no text") from error
     except (OSError, ValueError, RecursionError, SettingInvalid) as error:
         raise _broken(path, str(error)) from error
     if stored.schema != _SCHEMA or not 1 <= len(stored.centres) <= MOST_CLUSTERS:

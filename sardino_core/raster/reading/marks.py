@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import rasterio
+from numpy.typing import NDArray
 
 from sardino_core.contract.errors import AreaOutside, SettingInvalid
 from sardino_core.raster.grid import PixelWindow, RasterGrid
@@ -47,6 +48,13 @@ class Marks:
         for mark in self.items:
             parts.setdefault(mark.label, []).extend(mark.area(grid))
         return {label: Polygons(found, grid) for label, found in parts.items()}
+
+    def outside(self, grid: RasterGrid) -> str:
+        """How many places lie outside the grid; empty where none does."""
+        places = [polygon[0] for mark in self.items for polygon in mark.polygons]
+        places += [xy[None] for mark in self.items for xy in mark.points]
+        count = sum(not _meets(ring, grid) for ring in places)
+        return f"{count} of the {len(places)} marked places lie outside the raster and are left out." if count else ""
 
 
 def read_marks(file: VectorFile, grid: RasterGrid, field: str | None, remedy: str) -> Marks:
@@ -112,3 +120,9 @@ def _outline(pixel: PixelWindow, grid: RasterGrid) -> Any:
     row, col = pixel.row, pixel.col
     corners = [(col, row), (col + 1, row), (col + 1, row + 1), (col, row + 1), (col, row)]
     return np.array([grid.transform @ corner for corner in corners])
+
+
+def _meets(ring: NDArray[np.float64], grid: RasterGrid) -> bool:
+    """Whether the box around a ring, or a point (N, 2), in pixels, has a part in common with the grid."""
+    cols, rows = np.transpose([~grid.transform @ (x, y) for x, y in ring.tolist()])
+    return bool(cols.max() >= 0 and rows.max() >= 0 and cols.min() < grid.width and rows.min() < grid.height)

@@ -177,7 +177,7 @@ def _too_sparse(sources: Sequence[Placed], boxes: Sequence[PixelWindow], union: 
     return SettingInvalid(
         f"{sources[0].name} and {sources[furthest].name} lie {from_first[furthest]:.0f} pixels apart: one map of all "
         f"inputs would have {union.width} x {union.height} pixels, more than {_SPARSE} times their own.",
-        "Run them one by one (--each), or check their CRS.",
+        "Check their CRS, or give only what lies together.",
     )
 
 

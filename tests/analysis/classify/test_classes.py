@@ -1,5 +1,8 @@
 """From labels to classes."""
 
+import math
+from itertools import combinations
+
 import pytest
 
 from sardino_core.analysis.classify.classes import classes_of, index_of
@@ -24,6 +27,18 @@ def test_names_of_the_model_keep_value_and_colour_and_others_get_free_ones():
     assert [(item.value, item.name) for item in found] == [(1, "beet"), (2, "maize"), (80, "water")]
     assert found[2] == WATER
     assert [index_of(label, found) for label in ("beet", "maize", "Water")] == [0, 1, 2]
+
+
+def test_other_names_get_colours_that_nobody_takes_for_the_models():
+    """The first colour for others is nearly the model's blue for water."""
+    names = ["water", "trees", "low vegetation", *(f"kind {number}" for number in range(4))]
+    colours = [bytes.fromhex(item.colour[1:]) for item in classes_of(names, KNOWN)]
+    assert all(math.dist(one, other) > 60 for one, other in combinations(colours, 2))
+
+
+def test_more_classes_than_colours_repeat_them():
+    assert len(classes_of([f"kind {number}" for number in range(30)], KNOWN)) == 30
+    assert len({item.colour for item in classes_of([str(number) for number in range(1, 31)], ())}) == 8
 
 
 def test_numbers_are_found_however_they_are_written():

@@ -57,7 +57,9 @@ def test_threads_and_portions_change_nothing(method, monkeypatch):
 
 def test_too_little_is_refused():
     label, group = np.array([0, 0, 1, 1]), np.array([0, 1, 2, 2])
-    with pytest.raises(SettingInvalid, match=r"^Trees has one training polygon; .*two or more of every class"):
+    with pytest.raises(
+        SettingInvalid, match=r"^The class trees has one training polygon; .*two or more of every class"
+    ):
         require_enough(label, group, ["water", "trees"], "forest", "polygons")
     with pytest.raises(SettingInvalid, match="points in one square of 32 pixels"):
         require_enough(label, group, ["water", "trees"], "forest", "points")

@@ -93,6 +93,16 @@ def test_what_lies_outside_has_no_window(tmp_path):
     assert marks[""].window is None
 
 
+def test_some_marks_outside_are_told(tmp_path):
+    geometries = [point(3, 3), point(-0.5, 3), square(38, 3, 4), square(12, 31, 2)]
+    path = write(tmp_path / "m.geojson", *geometries, names=list("abab"))
+    for field in (None, "kind"):
+        found = read_marks(read_vector(path, "references"), GRID, field, "Name another.")
+        assert found.outside(GRID) == "2 of the 4 marked places lie outside the raster and are left out."
+    inside = read_vector(write(tmp_path / "n.geojson", point(3, 3)), "references")
+    assert read_marks(inside, GRID, None, "").outside(GRID) == ""
+
+
 def test_bad_marks_are_told(tmp_path):
     path = write(tmp_path / "m.geojson", point(1, 1), names=["a"])
     with pytest.raises(SettingInvalid, match=r"No feature .* in the field 'name'; its fields are kind"):
