@@ -202,6 +202,16 @@ random-effects analysis of variance, patch by patch (a patch is a level of *plac
 are summed, and what a factor does at single places counts with what it does everywhere. Bands are mean VV and VH of a
 patch in dB, attention is the base-2 logarithm of the last layer's heads.
 
+Read with care:
+
+- A variance component that comes out below 0 is set to 0, and the others are brought to a sum of 100 %: shares of 0 %
+  may be noise, and the others are then a little off.
+- There are no intervals: places are few, and what other places would give is not known.
+- OPERA's places, on all of these dates, are in the starter's pre-training, and two of the dates are among its labelled
+  data ("water", "land") as well: this says nothing of places that the model has not seen. openEO's is in neither.
+- Rasters of OPERA (100 x 100 pixels) and openEO (64 x 66) are smaller than the starter's window of 128: what tokens and
+  attention see beyond the border is the raster mirrored, so that a change of a pixel counts up to four times.
+
 {(chr(10) * 2).join(sections)}
 """
 

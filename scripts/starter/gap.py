@@ -15,71 +15,23 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
+from gap_tiles import Floats, Look, look, real_tiles, simulated_tiles
 
-from sardino_core.contract.errors import DependencyMissing, InputMissing, NoValidData
-from sardino_core.contract.jobs import SceneOptions, Units
-from sardino_core.contract.model_spec import BandSpec, ModelSpec
-from sardino_core.models.model_file import load_weights, read_spec, resolve_model
-from sardino_core.models.network import build
-from sardino_core.raster.grid import PixelWindow
-from sardino_core.raster.reading.scene import Scene, open_scene
-from sardino_core.raster.resampling import cell_size, resample_backscatter, resampling_matrix
-from sardino_core.raster.scaling import standardise
-from sardino_core.simulate.speckle_statistics import SpeckleStatistics, measure
-from sardino_core.training.dino.token_probe import tokens_of
+from sardino_core.contract.errors import DependencyMissing
+from sardino_core.contract.model_spec import ModelSpec
+from sardino_core.models.model_file import read_spec, resolve_model
+from sardino_core.study.bootstrap import Interval, drawn, interval
 
 DIMENSIONS = 16  # that the tokens are brought to
-WINDOWS = 16  # of a place at most, or large tiles would outvote small ones
 DRAWS = 20  # of some places against others
-LEAST_VALID = 0.9  # share of a window's pixels
-_PIXELS = 20_000  # of a place, for histograms and quantiles
-_BATCH = 16  # windows
+RESAMPLES = 2000  # of places, for the shift in backscatter
 _FILTERED = 15  # equivalent looks that no 10 m GRD scene has: its speckle was filtered, or dates averaged
-_PAIR = (BandSpec("VV", 0.0, 1.0), BandSpec("VH", 0.0, 1.0))  # as they are, in dB
 _BINS_DB = np.arange(-40.0, 10.5, 0.5)
-
-Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Tile:
-    """A raster and the place that it shows; neighbouring tiles share one."""
-
-    place: str
-    inputs: tuple[str, ...]
-    units: Units = "auto"
-    bands: dict[str, int] = field(default_factory=dict)
-
-    def open(self, bands: tuple[BandSpec, ...]) -> Scene:
-        """Through the reader that every model is fed by."""
-        return open_scene(SceneOptions(self.inputs, self.bands, self.units), bands)
-
-
-@dataclass(frozen=True)
-class Speckle:
-    """Of one tile."""
-
-    place: str
-    vv: SpeckleStatistics
-    vh: SpeckleStatistics
-
-
-@dataclass(frozen=True)
-class Look:
-    """What one set of tiles looks like, by place."""
-
-    db: dict[str, Floats]  # (2, n) VV and VH of pixels
-    speckle: list[Speckle]  # of the tiles that have squares enough
-    tokens: dict[str, Floats]  # (W, D) mean tokens of windows
-    tiles: int
 
 
 @dataclass(frozen=True)
@@ -107,57 +59,6 @@ def gap(model: str, simulated: Sequence[Path], real: Path) -> tuple[list[str], b
     return lines, _draw(made, observed)
 
 
-def simulated_tiles(places: Sequence[Path]) -> list[Tile]:
-    """One of each place. Raises InputMissing."""
-    missing = [place for place in places if not (place / "scene.tif").exists()]
-    if missing or not places:
-        raise InputMissing(f"{missing[0] / 'scene.tif' if missing else 'A simulated place'} does not exist.")
-    return [Tile(place.name, (str(place / "scene.tif"),)) for place in places]
-
-
-def real_tiles(real: Path) -> list[Tile]:
-    """The clean tiles in dB with 10 m pixels. Raises InputMissing when there is none.
-
-    Left out are TerraMesh's frozen bog (609U), which no simulated place shows, and Sen1Floods11's Paraguay, which is
-    empty.
-    """
-    numbers = {"VV": 1, "VH": 2}  # TerraMesh describes both bands as `bands`
-    tiles = [
-        Tile(f"TerraMesh {path.name.partition('_')[0]}", (str(path),), "db", numbers)
-        for path in sorted((real / "terramind" / "S1RTC").glob("*.tif"))
-        if not path.name.startswith("609U")
-    ]
-    for country in ("Ghana", "India", "Spain"):
-        paths = sorted((real / "sen1floods11" / "S1").glob(f"{country}_*.tif"))
-        tiles += [Tile(country, (str(path),), "db") for path in paths]
-    pairs = [("Kenya", real / "kenya_wlt" / "sentinel1_vv.tif", real / "kenya_wlt" / "sentinel1_vh.tif")]
-    dates = sorted((real / "ssl4eo_s12" / "s1").glob("*/*/VV.tif"))[:1]
-    pairs += [("SSL4EO-S12", path, path.with_name("VH.tif")) for path in dates]
-    tiles += [Tile(place, (str(vv), str(vh)), "db") for place, vv, vh in pairs if vv.exists() and vh.exists()]
-    if not tiles:
-        raise InputMissing(f"{real} holds no real tile.", "Give the folder of real tiles.")
-    return tiles
-
-
-def look(model: str, spec: ModelSpec, tiles: Sequence[Tile]) -> Look:
-    """Read every tile. Raises NoValidData when no window of any tile is valid."""
-    pixels: dict[str, list[Floats]] = {}
-    windows: dict[str, list[NDArray[np.float32]]] = {}
-    speckle = []
-    for tile in tiles:
-        with tile.open(_PAIR) as scene:
-            db, valid = scene.read(scene.grid.full)
-        pixels.setdefault(tile.place, []).append(db[:, valid].astype(np.float64))
-        power = np.where(valid, 10.0 ** (db.astype(np.float64) / 10), np.nan)
-        with suppress(ValueError):  # too few squares without a gap
-            speckle.append(Speckle(tile.place, measure(power[0]), measure(power[1])))
-        with tile.open(spec.inputs.bands) as scene:
-            windows.setdefault(tile.place, []).extend(_windows(scene, spec))
-    db_of = {place: _some(np.concatenate(parts, axis=1).T, _PIXELS).T for place, parts in pixels.items()}
-    tokens = _mean_tokens(model, spec, {place: found for place, found in windows.items() if found})
-    return Look(db_of, speckle, tokens, len(tiles))
-
-
 def distances(simulated: Mapping[str, Floats], real: Mapping[str, Floats]) -> Distances:
     """Of mean tokens (W, D) by place, in one space of principal components for all of them."""
     made, observed = np.concatenate(list(simulated.values())), np.concatenate(list(real.values()))
@@ -166,15 +67,15 @@ def distances(simulated: Mapping[str, Floats], real: Mapping[str, Floats]) -> Di
     far = [value @ axes for value in real.values()]
     places = min(len(near), len(far)) // 2
     rng = np.random.default_rng(0)
-    drawn: list[tuple[float, float, float]] = []
+    draws: list[tuple[float, float, float]] = []
     for _ in range(DRAWS if places else 0):
         first, second = ([side[index] for index in rng.permutation(len(side))] for side in (near, far))
         pairs = ((second[:places], second[places:]), (first[:places], first[places:]), (first, second))
         one, two, three = (
             frechet(np.concatenate(left[:places]), np.concatenate(right[:places])) for left, right in pairs
         )
-        drawn.append((one, two, three))
-    columns = np.array(drawn).reshape(-1, 3).T
+        draws.append((one, two, three))
+    columns = np.array(draws).reshape(-1, 3).T
     return Distances(frechet(made @ axes, observed @ axes), places, *columns, kept)
 
 
@@ -207,66 +108,61 @@ def _root(covariance: Floats) -> Floats:
     return result
 
 
-def _windows(scene: Scene, spec: ModelSpec) -> list[NDArray[np.float32]]:
-    """Standardised windows (C, S, S) on an even grid over the tile; in small tiles they overlap."""
-    patch, inputs, found = spec.backbone.patch, spec.inputs, []
-    side = spec.window // patch * cell_size(scene.grid.spacing_m, inputs.spacing_m, patch)
-    count = int(np.sqrt(WINDOWS))
-    if min(scene.grid.height, scene.grid.width) < side:
-        return []
-    rows, cols = (
-        np.unique(np.linspace(0, extent - side, count).astype(int)) for extent in (scene.grid.height, scene.grid.width)
-    )
-    for row in rows:
-        for col in cols:
-            db, valid = scene.read(PixelWindow(int(row), int(col), side, side))
-            if valid.mean() < LEAST_VALID:
-                continue
-            if side != spec.window:
-                db, valid = resample_backscatter(db, valid, resampling_matrix(side, spec.window))
-            found.append(standardise(db, valid, inputs.bands, inputs.clip_db))
-    return found
+def shift(made: Look, observed: Look) -> list[Interval]:
+    """Of VV, VH and VV less VH in dB: mean of the places' medians, simulated less real; the places are drawn again."""
+    sides = [np.array([np.median(_with_ratio(db), axis=1) for db in part.db.values()]) for part in (made, observed)]
+    first, second = (
+        (drawn(len(side), RESAMPLES, seed) / len(side)) @ side for seed, side in enumerate(sides)
+    )  # (R, 3) each
+    once = sides[0].mean(axis=0) - sides[1].mean(axis=0)
+    return [interval(float(value), again) for value, again in zip(once, (first - second).T, strict=True)]
 
 
-def _mean_tokens(model: str, spec: ModelSpec, windows: dict[str, list[NDArray[np.float32]]]) -> dict[str, Floats]:
-    """(W, D) of each place, W at most WINDOWS."""
-    if not windows:
-        raise NoValidData(f"No tile has a valid window of {spec.window} pixels.")
-    features = tokens_of(build(spec, load_weights(resolve_model(model))))
-    found = {}
-    for place, parts in windows.items():
-        stack = torch.from_numpy(_some(np.stack(parts), WINDOWS))
-        with torch.inference_mode():
-            means = [features(part).mean(dim=1) for part in torch.split(stack, _BATCH)]
-        found[place] = torch.cat(means).double().numpy()
-    return found
-
-
-def _some(values: NDArray[Any], count: int) -> NDArray[Any]:
-    """At most `count` rows, drawn the same way every time."""
-    if len(values) <= count:
-        return values
-    return values[np.sort(np.random.default_rng(0).choice(len(values), count, replace=False))]
+def _with_ratio(db: Floats) -> Floats:
+    """(2, n) VV and VH to (3, n), VV less VH below."""
+    return np.concatenate([db, db[:1] - db[1:]])
 
 
 def _backscatter_lines(made: Look, observed: Look) -> list[str]:
     lines = [
         f"Backscatter of {made.tiles} simulated tiles ({len(made.db)} places) and {observed.tiles} real ones "
         f"({len(observed.db)} places: {', '.join(observed.db)}): median (5 %, 95 %) over pixels, as many of every "
-        "place, and below it the lowest and the highest median of a single place. A difference between the two sets "
-        "that is smaller than that between places is no sign of a gap.",
+        "place, and below it the lowest and the highest median of a single place. Last, the shift: the mean of the "
+        "places' medians, simulated less real, with the 95 % interval from drawing the places of both sides again. "
+        "With places as few as these it is too narrow, and another mix of covers can shift as well as the simulation. "
+        "Most of the real tiles have trained the model; the simulated ones have not.",
         "",
         "| | VV in dB | VH in dB | VV less VH in dB |",
         "|---|---|---|---|",
     ]
     for name, part in (("simulated", made), ("real", observed)):
-        places = [np.concatenate([db, db[:1] - db[1:]]) for db in part.db.values()]  # (3, n) each
+        places = [_with_ratio(db) for db in part.db.values()]  # (3, n) each
         low, middle, high = np.quantile(np.concatenate(places, axis=1), [0.05, 0.5, 0.95], axis=1)
         cells = [f"{m:.1f} ({a:.1f}, {b:.1f})" for a, m, b in zip(low, middle, high, strict=True)]
         medians = np.array([np.median(place, axis=1) for place in places])  # (places, 3)
         ranges = [f"{a:.1f} to {b:.1f}" for a, b in zip(medians.min(axis=0), medians.max(axis=0), strict=True)]
         lines += [f"| {name} | {' | '.join(cells)} |", f"| medians of {name} places | {' | '.join(ranges)} |"]
-    return lines
+    found = shift(made, observed)
+    cells = [f"{item.value:+.1f} ({item.low:+.1f} to {item.high:+.1f})" for item in found]
+    return [*lines, f"| simulated less real | {' | '.join(cells)} |", "", *_shift_line(found)]
+
+
+def _shift_line(found: Sequence[Interval]) -> list[str]:
+    told = [
+        f"{band} ({'darker' if item.value < 0 else 'brighter'} in simulation)"
+        for band, item in zip(("VV", "VH"), found, strict=False)
+        if item.low > 0 or item.high < 0
+    ]
+    first = (
+        f"The interval of the shift leaves out 0 in {' and in '.join(told)}."
+        if told
+        else "The intervals of the shift hold 0 in VV and in VH, which does not show that there is none."
+    )
+    return [
+        f"{first} If real places are too bright for a model that learned mostly from simulation, darker input must "
+        "help there: [what was tried](starter_tried.md) shows that it helps at some (Tanzania) and harms at others "
+        "(Chile)."
+    ]
 
 
 def _speckle_lines(made: Look, observed: Look) -> list[str]:
@@ -315,9 +211,9 @@ def _token_lines(found: Distances, spec: ModelSpec) -> list[str]:
         "simulated against simulated": found.simulated,
         "simulated against real": found.across,
     }
-    for name, drawn in rows.items():
-        if len(drawn):
-            lines.append(f"| {name} | {several} | {drawn.mean():.2f} ({drawn.min():.2f} to {drawn.max():.2f}) |")
+    for name, values in rows.items():
+        if len(values):
+            lines.append(f"| {name} | {several} | {values.mean():.2f} ({values.min():.2f} to {values.max():.2f}) |")
     return [*lines, f"| simulated against real | all | {found.whole:.2f} |"]
 
 

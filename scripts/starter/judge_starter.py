@@ -20,6 +20,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
+from doubts import PlaceDoubt
 from gap import gap
 from judged_places import FOLDS, JudgedPlace, only, without
 from judgement import Judgement
@@ -27,7 +28,7 @@ from make_starter import BACKBONE, RUN
 from numpy.typing import NDArray
 from recipe import require_same
 from robustness import robustness
-from starter_figures import Doubt, Picture, draw_gallery, look, together
+from starter_figures import Picture, draw_gallery, look
 from starter_page import write_page
 
 from sardino_core.contract.errors import SardinoError
@@ -70,24 +71,39 @@ def main() -> int:
 
 def judge(given: Namespace, voice: Listener) -> Path:
     """Fit what is missing, count, write the page. Raises SardinoError."""
-    words = (f"paths.real={given.data}", f"paths.work={given.work}", *given.overrides)
-    config, work = load_config("finetune-starter", words), given.work / "judged"
-    backbone, starter = (str(resolve_model(str(given.work / run / "model.safetensors"))) for run in (BACKBONE, RUN))
-    require_same(work, config, f"backbone: {weights_hash(backbone)}\n")
+    config, work, backbone = settings(given)
+    starter = str(resolve_model(str(given.work / RUN / "model.safetensors")))
     found: list[Judgement] = []
     pictures: list[Picture] = []
-    doubts: list[Doubt] = []
+    doubts: list[PlaceDoubt] = []
+    short = True
     for number, places in enumerate(FOLDS):
         folder = work / f"fold_{number}"
         found += judge_fold(config, places, folder, backbone, voice)
         seen, doubt = look(folder / RUN / "model.safetensors", only(config, places))
         pictures += seen
-        doubts.append(doubt)
+        doubts += doubt
+        short &= short_of_target(folder / RUN / "model.safetensors", config)
     gallery = draw_gallery(pictures, {item.name: item.colour for item in config.classes})
     simulated = simulate_test_places(work / "simulated", voice)
     far = gap(starter, simulated, given.data)
     changed = robustness(starter, simulated, work / "changed", voice)
-    return write_page(found, config, together(doubts), gallery, far, changed, given.output)
+    return write_page(found, config, doubts, short, gallery, far, changed, given.output)
+
+
+def settings(given: Namespace) -> tuple[FinetuneConfig, Path, str]:
+    """The recipe, the folder of its folds, the backbone. Raises SardinoError where the folder is another recipe's."""
+    words = (f"paths.real={given.data}", f"paths.work={given.work}", *given.overrides)
+    config, work = load_config("finetune-starter", words), given.work / "judged"
+    backbone = str(resolve_model(str(given.work / BACKBONE / "model.safetensors")))
+    require_same(work, config, f"backbone: {weights_hash(backbone)}\n")
+    return config, work, backbone
+
+
+def short_of_target(model: Path, config: FinetuneConfig) -> bool:
+    """Whether calibration stopped at the most that may be unsure, before it reached the accuracy that was wanted."""
+    reached = read_spec(model).provenance.metrics.get("calibration: accuracy when sure", 1.0)
+    return reached < config.validation.target_accuracy
 
 
 def simulate_test_places(folder: Path, voice: Listener) -> list[Path]:

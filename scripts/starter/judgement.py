@@ -80,6 +80,10 @@ class Board:
         """Over the whole place."""
         return float(score(self._sums[method, place].sum(axis=0)))
 
+    def per_place(self, method: str, less: str, score: Score) -> dict[str, float]:
+        """Each place's difference between two methods."""
+        return {place: self.score(method, place, score) - self.score(less, place, score) for place in self.places}
+
     def mean(self, method: str, places: Sequence[str], score: Score, less: str = "") -> Interval:
         """Mean over places, or its paired difference to another method, with its 95 % interval.
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from doubts import Doubt, PlaceDoubt, doubt_lines
 from judgement import Board, Judgement, Score, f1, right
-from starter_figures import Doubt, draw_doubt
+from starter_figures import draw_doubt
 
 from sardino_core.models.model_file import write_aside
 from sardino_core.study.bootstrap import Interval
@@ -20,21 +21,27 @@ WATER, LEAST_WATER = 80, 0.01  # of a place's pixels, or its F1 says little
 def write_page(
     found: Sequence[Judgement],
     config: FinetuneConfig,
-    doubt: Doubt,
+    doubts: Sequence[PlaceDoubt],
+    short: bool,
     gallery: bytes,
     gap: tuple[Sequence[str], bytes],
     changed: Sequence[str],
     output: Path,
 ) -> Path:
-    """The page and its pictures; `gap` and `changed` are what the modules gap and robustness say."""
+    """The page and its pictures; `gap` and `changed` are what the modules gap and robustness say.
+
+    `short`: calibration reached the accuracy that was wanted in none of the folds.
+    """
     output.mkdir(parents=True, exist_ok=True)
     board = Board(found, WATER)
     wet = board.holding(LEAST_WATER)
     lines = [
         *_head(config),
-        "## Places that nothing has seen",
+        "## Places that the weights have not seen",
         "",
-        "Share of the labelled pixels whose label allows the class that the map gives; `unsure` is not used here.",
+        "Share of the labelled pixels whose label allows the class that is given; `unsure` is not used here. Each",
+        "pixel is answered by one window, as in training's validation; the map that a user gets blends its",
+        "windows.",
         "",
         *_table(board, board.places, right),
         "",
@@ -42,25 +49,32 @@ def write_page(
         "",
         *_table(board, wet, f1),
         "",
-        "Intervals: 95 %, from drawing the blocks of 64 x 64 pixels of each place again, the same for both methods:",
-        "how sure the numbers of these places are, not what other places would give.",
+        "Intervals: 95 %, from drawing the blocks of 64 x 64 pixels of each place again, the same for both",
+        "methods: how sure the numbers of these places are, not what other places would give. Each method was",
+        "trained once per fold, so chance in training is not in them, and neighbouring blocks, often of one",
+        "window, are not independent: both make the intervals too narrow.",
         "",
         "## What is taken for what",
         "",
         *_confusions(found, {item.value: item.name for item in config.classes}),
         "## Doubt",
         "",
-        "Pixels with a single class, of the places left out. Left: how often the map is right at each confidence;",
-        "on the diagonal it claims the truth. Right: what is right among the pixels that are kept when the least sure",
-        "are left `unsure`; the cross is the threshold in the model file.",
+        "Here and in the pictures below the map is the one that a user gets: `sardino segment` on the whole tile,",
+        'its windows blended, by the fold that has not seen the place. A label of several classes ("not water") counts',
+        "as right where it allows the class, which is easier than naming the one: the two kinds are told apart. Left:",
+        "how often the map is right at each confidence; on the diagonal it claims the truth. Right: what is right",
+        "among the pixels that are kept when the least sure are left `unsure`; the crosses are the thresholds in",
+        "the model files.",
         "",
         "![Reliability, and accuracy over coverage](starter_doubt.png)",
         "",
-        *_doubt(doubt),
+        *doubt_lines(doubts),
+        "",
+        *_threshold(config, short),
         "",
         "## Every place, and where it fails",
         "",
-        "Each map is by the fold that has not seen the place. Red: the label does not allow the class.",
+        "The same maps. Red: the label does not allow the class, and the map is not `unsure`.",
         "",
         "![Backscatter, labels, map and errors of every place](starter_places.png)",
         "",
@@ -80,7 +94,7 @@ def write_page(
         "",
     ]
     write_aside(output / "starter_gap.png", gap[1])
-    write_aside(output / "starter_doubt.png", draw_doubt(doubt))
+    write_aside(output / "starter_doubt.png", draw_doubt(Doubt.together([item.labelled for item in doubts])))
     write_aside(output / "starter_places.png", gallery)
     write_aside(output / "starter.md", "\n".join(lines).encode())
     return output / "starter.md"
@@ -97,8 +111,10 @@ def _head(config: FinetuneConfig) -> list[str]:
         "the places below; its backbone has seen none of them. Beside it, on the same labels: a U-Net with the same",
         "windows, steps and augmentation, a random forest on backscatter of neighbourhoods, a Gaussian classifier, a",
         "threshold on VH for water (the rest is the commonest other class of the training labels), and the commonest",
-        f"class of the training labels for everything. {steps} steps of {batch} windows. Their settings were not tuned",
-        "here.",
+        f"class of the training labels for everything. {steps} steps of {batch} windows.",
+        "",
+        "No weight has seen these places, but the recipe's settings were chosen after looking at such places (the",
+        "model card says so), while the settings of the methods beside it were not tuned.",
         "",
     ]
 
@@ -107,12 +123,13 @@ def _table(board: Board, places: Sequence[str], score: Score) -> list[str]:
     rows = [f"| | {' | '.join(places)} | mean | starter less it |", "|---" * (len(places) + 3) + "|"]
     for method in board.methods:
         cells = [f"{board.score(method, place, score):.3f}" for place in places]
-        less = "" if method == STARTER else _told(board.mean(STARTER, places, score, less=method), sign="+")
-        rows.append(f"| {method} | {' | '.join(cells)} | {_told(board.mean(method, places, score))} | {less} |")
+        less = "" if method == STARTER else told(board.mean(STARTER, places, score, less=method), sign="+")
+        rows.append(f"| {method} | {' | '.join(cells)} | {told(board.mean(method, places, score))} | {less} |")
     return rows
 
 
-def _told(found: Interval, sign: str = "") -> str:
+def told(found: Interval, sign: str = "") -> str:
+    """A value and its interval."""
     return f"{found.value:{sign}.3f} ({found.low:{sign}.3f} to {found.high:{sign}.3f})"
 
 
@@ -136,10 +153,13 @@ def _confusions(found: Sequence[Judgement], names: dict[int, str]) -> list[str]:
     return lines
 
 
-def _doubt(doubt: Doubt) -> list[str]:
-    kept, right_then = doubt.kept, doubt.accuracy_when_sure
-    return [
-        f"{doubt.accuracy:.1%} of these pixels are right. With the thresholds of the model files {1 - kept:.1%} are "
-        f"`unsure`, and of the rest {right_then:.1%} are right. "
-        f"Expected calibration error: {doubt.calibration_error:.3f}."
+def _threshold(config: FinetuneConfig, short: bool) -> list[str]:
+    """Where the threshold comes from."""
+    wanted, most = config.validation.target_accuracy, config.validation.most_unsure
+    lines = [
+        "Calibration sets the threshold on labels that each fold held out of its own places, mostly simulated ones:",
+        f"the lowest confidence at which {wanted:.0%} are right, but so that at most {most:.0%} of those pixels are",
     ]
+    if short:
+        return [*lines, f"`unsure`. No fold reached {wanted:.0%}: that cap alone has set the thresholds."]
+    return [*lines, f"`unsure`. Where {wanted:.0%} is not reached, that cap sets the threshold."]

@@ -66,6 +66,24 @@ def test_places_are_drawn_against_as_many_and_swapping_the_sets_swaps_their_rows
     assert (alone.places, len(alone.real)) == (0, 0)
 
 
+def test_the_shift_is_that_of_the_places_medians_and_is_judged_by_drawing_places():
+    random = np.random.default_rng(0)
+
+    def side(level, places, spread):
+        return gap.Look(
+            {str(n): random.normal(level + spread * (-1) ** n, 1, (2, 4000)) for n in range(places)}, [], {}, 0
+        )
+
+    far, near = gap.shift(side(-14, 12, 0.1), side(-12, 8, 0.1)), gap.shift(side(-14, 12, 3), side(-13.5, 8, 3))
+    vv, vh, ratio = far
+    assert vv.value == pytest.approx(-2, abs=0.1) and vh.value == pytest.approx(-2, abs=0.1)
+    assert -2.3 < vv.low < vv.value < vv.high < -1.7
+    assert ratio.value == pytest.approx(0, abs=0.1)
+    assert near[0].low < 0 < near[0].high
+    assert "leaves out 0 in VV (darker in simulation) and in VH" in gap._shift_line(far)[0]
+    assert "hold 0 in VV and in VH" in gap._shift_line(near)[0]
+
+
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     spec, path = pretrain_config("x").spec(), tmp_path_factory.mktemp("model") / "model.safetensors"
