@@ -73,15 +73,20 @@ class PlaceDoubt:
 
     place: str
     labelled: Doubt
-    unsure: int
-    pixels: int
+    unsure: float  # share of the map's pixels
+    shipped: float  # the same of the model that make_starter.py made
 
     @staticmethod
-    def of(place: str, maps: Sequence[UserMap], labelled: Sequence[Doubt]) -> PlaceDoubt:
+    def of(place: str, maps: Sequence[UserMap], shipped: Sequence[UserMap], labelled: Sequence[Doubt]) -> PlaceDoubt:
         """From its scenes."""
-        known = [found.given >= 0 for found in maps]
-        unsure = sum(int((~found.sure[mask]).sum()) for found, mask in zip(maps, known, strict=True))
-        return PlaceDoubt(place, Doubt.together(labelled), unsure, sum(int(mask.sum()) for mask in known))
+        return PlaceDoubt(place, Doubt.together(labelled), unsure_share(maps), unsure_share(shipped))
+
+
+def unsure_share(maps: Sequence[UserMap]) -> float:
+    """Of all pixels with data."""
+    known = [found.given >= 0 for found in maps]
+    unsure = sum(int((~found.sure[mask]).sum()) for found, mask in zip(maps, known, strict=True))
+    return unsure / max(1, sum(int(mask.sum()) for mask in known))
 
 
 def doubt_lines(places: Sequence[PlaceDoubt]) -> list[str]:
@@ -99,16 +104,17 @@ def doubt_lines(places: Sequence[PlaceDoubt]) -> list[str]:
     for name, part in parts.items():
         if len(part.correct):
             share = len(part.correct) / len(whole.correct)
-            lines.append(f"| {name} | {share:.0%} | {_cells(part)} | {part.calibration_error:.3f} |")
+            error = f"{part.calibration_error:.3f}" if part.single.all() else ""
+            lines.append(f"| {name} | {share:.0%} | {_cells(part)} | {error} |")
     lines += [
         "",
-        "| place | unsure, whole map | labelled pixels: right | unsure | right of the rest |",
-        "|---|---|---|---|---|",
+        "| place | unsure, whole map | model that ships | labelled pixels: right | unsure | right of the rest |",
+        "|---|---|---|---|---|---|",
     ]
     for item in places:
-        lines.append(f"| {item.place} | {item.unsure / max(1, item.pixels):.1%} | {_cells(item.labelled)} |")
-    mean = float(np.mean([item.unsure / max(1, item.pixels) for item in places]))
-    return [*lines, f"| mean of the places | {mean:.1%} | | | |"]
+        lines.append(f"| {item.place} | {item.unsure:.1%} | {item.shipped:.1%} | {_cells(item.labelled)} |")
+    mean, shipped = (float(np.mean(shares)) for shares in zip(*((i.unsure, i.shipped) for i in places), strict=True))
+    return [*lines, f"| mean of the places | {mean:.1%} | {shipped:.1%} | | | |"]
 
 
 def _cells(part: Doubt) -> str:

@@ -80,7 +80,7 @@ def judge(given: Namespace, voice: Listener) -> Path:
     for number, places in enumerate(FOLDS):
         folder = work / f"fold_{number}"
         found += judge_fold(config, places, folder, backbone, voice)
-        seen, doubt = look(folder / RUN / "model.safetensors", only(config, places))
+        seen, doubt = look(folder / RUN / "model.safetensors", Path(starter), only(config, places))
         pictures += seen
         doubts += doubt
         short &= short_of_target(folder / RUN / "model.safetensors", config)

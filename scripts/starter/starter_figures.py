@@ -37,19 +37,24 @@ class Picture:
     errors: Image
 
 
-def look(model: Path, config: FinetuneConfig) -> tuple[list[Picture], list[PlaceDoubt]]:
-    """What a user's map by a model says of all scenes of the configuration, whose labels are held out."""
+def look(model: Path, shipped: Path, config: FinetuneConfig) -> tuple[list[Picture], list[PlaceDoubt]]:
+    """What a user's map by a model says of all scenes of the configuration, whose labels are held out.
+
+    `shipped` may have trained on them, and is asked for its doubt alone.
+    """
     pictures: list[Picture] = []
     maps: dict[str, list[UserMap]] = {}
+    others: dict[str, list[UserMap]] = {}
     labelled: dict[str, list[Doubt]] = {}
     with SceneStore(config) as store:
         for scene in store.scenes:
             db, valid, target = store.read(scene, scene.grid.full)
             found = user_map(model, scene)
             maps.setdefault(scene.source.name, []).append(found)
+            others.setdefault(scene.source.name, []).append(user_map(shipped, scene))
             labelled.setdefault(scene.source.name, []).append(Doubt.of(found, target, store.sets))
             pictures.append(_picture(scene, found, false_colour(db, valid), target, store.sets))
-    return pictures, [PlaceDoubt.of(place, maps[place], labelled[place]) for place in maps]
+    return pictures, [PlaceDoubt.of(place, maps[place], others[place], labelled[place]) for place in maps]
 
 
 def _picture(
@@ -95,7 +100,6 @@ def draw_doubt(doubt: Doubt) -> bytes:
     reliability.set(
         xlabel="confidence (bars: share of the pixels)", ylabel="right", xlim=(0, 1), ylim=(0, 1), title="Reliability"
     )
-    reliability.legend(loc="upper left")
     coverage.set(
         xlabel="share of the pixels kept",
         ylabel="right among them",

@@ -53,10 +53,10 @@ def test_unsure_is_counted_over_the_whole_map_and_of_labels_apart():
     sure[:, 56:] = False
     target[:, 28:56] = SETS.number([80])
     found = doubtful(given, sure)
-    place = PlaceDoubt.of("here", [found, found], [Doubt.of(found, target, SETS)] * 2)
-    assert (place.unsure, place.pixels) == (2 * 140, 2 * 560)
+    place = PlaceDoubt.of("here", [found, found], [found], [Doubt.of(found, target, SETS)] * 2)
+    assert place.unsure == place.shipped == 0.25
     row = next(line for line in doubt_lines([place]) if line.startswith("| here |"))
-    assert row == "| here | 25.0% | 100.0% | 0.0% | 100.0% |"
+    assert row == "| here | 25.0% | 25.0% | 100.0% | 0.0% | 100.0% |"
 
 
 def test_the_map_is_that_of_segment(tmp_path):
