@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,11 @@ def write_report(basis: Basis) -> dict[str, Path]:
         "real.csv": _csv(found.real),
         "cells.csv": _csv(map(_row, records.values())),
         "places.csv": _csv(
-            {"place": place.name, "role": place.role, "in pre-training": int(place.pretrains)}
+            {
+                "place": place.name,
+                "role": place.role,
+                "in pre-training": int(basis.config.pretrains and place.pretrains),
+            }
             for place in basis.ground.places
         ),
         "scores.png": draw_scores(found.scores, arms),
@@ -70,9 +75,13 @@ def _csv(rows: Iterable[Any]) -> bytes:
 
 
 def _flat(row: Any) -> dict[str, Any]:
-    """A dataclass with those within it laid open, numbers to six digits."""
+    """A dataclass with those within it laid open, numbers to six digits, what is not a number empty."""
     found: dict[str, Any] = {}
     for field in fields(row):
         value = getattr(row, field.name)
         found |= _flat(value) if is_dataclass(value) else {field.name: value}
-    return {name: round(value, 6) if isinstance(value, float) else value for name, value in found.items()}
+    return {name: _rounded(value) if isinstance(value, float) else value for name, value in found.items()}
+
+
+def _rounded(value: float) -> float | str:
+    return round(value, 6) if isfinite(value) else ""
