@@ -96,8 +96,7 @@ def job_of(
         model=ModelConfig(own.model.inputs, own.model.backbone, own.model.window, arm.head),
         optimiser=replace(optimiser, train=arm.train, layer_decay=arm.layer_decay),
     )
-    starts = arm.kind == "vit" and arm.init == "pretrained"
-    init, weights = pretrained if starts else ("scratch", "")
+    init, weights = pretrained if arm.starts_pretrained else ("scratch", "")
     looked_at = tuple(place.stamp for place in places if place.role in ("train", *roles) and place.stamp)
     sources = evaluation_sources(places, *roles)
     return CellJob(cell, arm, value, settings, sources, config.unet, config.forest, init, weights, looked_at)

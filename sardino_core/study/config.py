@@ -26,6 +26,7 @@ class PlacesConfig:
     seen: float = 0.5  # share of the test places whose images, never their labels, pre-training has, too
     size: int = 256  # pixels a side of a simulated place
     seed: int = 1  # of the first simulated place; or of the split of one's own
+    apart_m: float = 1000.0  # of one's own images, those nearer than this are of one place
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,11 @@ class ArmConfig:
     train: Literal["full", "frozen"] = "full"  # of a ViT; frozen: the head alone
     head: Literal["linear", "decoder"] = "decoder"  # of a ViT
     layer_decay: float = 1.0  # each block below the head learns this much slower
+
+    @property
+    def starts_pretrained(self) -> bool:
+        """Whether it starts from the study's pre-training."""
+        return self.kind == "vit" and self.init == "pretrained"
 
 
 @dataclass(frozen=True)
@@ -86,6 +92,11 @@ class StudyConfig:
         """Whether the places are made rather than given."""
         return not any(source.images for source in self.finetune.sources)
 
+    @property
+    def pretrains(self) -> bool:
+        """Whether any arm starts from pre-training."""
+        return any(arm.starts_pretrained for arm in self.arms)
+
     def arm(self, name: str) -> ArmConfig:
         """By its name."""
         return next(arm for arm in self.arms if arm.name == name)
@@ -101,6 +112,7 @@ def _check(config: StudyConfig) -> None:
     for key, count in (("train", places.train), ("validation", places.validation), ("test", places.test)):
         require_positive(f"places.{key}", count)
     require_within("places.seen", places.seen, 0, 1)
+    require_within("places.apart_m", places.apart_m, 0, 1e7)
     require_within("resamples", config.resamples, 100, 1_000_000)
     require_positive("workers", config.workers)
     require_positive("threads", config.threads)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sardino_core.contract.errors import DependencyMissing
-from sardino_core.study.tables import ALL, AVERAGES, Difference, Score
+from sardino_core.study.tables import ALL, AVERAGES, CONTRAST, Difference, Score
 
 _SPREAD = 0.05  # of a label share that neighbouring marks are apart, so that their intervals can be told apart
 
@@ -39,7 +39,7 @@ def draw_differences(found: Sequence[Difference], score: str = "mIoU") -> bytes:
 def _groups(rows: Sequence[Score] | Sequence[Difference]) -> list[str]:
     """The groups, without all of them together where there are several."""
     found = list(dict.fromkeys(row.group for row in rows))
-    return [group for group in found if group != ALL or len(found) == 1]
+    return [group for group in found if group not in (ALL, CONTRAST) or len(found) == 1]
 
 
 def _panels(groups: Sequence[str], label: str) -> tuple[Any, dict[str, Any]]:
@@ -59,13 +59,21 @@ def _line(panel: Any, rows: Sequence[Score] | Sequence[Difference], label: str, 
         return
     x = [100 * row.fraction * (1 + _SPREAD) ** place for row in rows]
     y = [row.found.value for row in rows]
-    away = [[row.found.value - row.found.low for row in rows], [row.found.high - row.found.value for row in rows]]
-    panel.errorbar(x, y, [[max(0.0, value) for value in side] for side in away], fmt="-o", ms=3, lw=1, label=label)
+    bars = None
+    if all(row.found.known for row in rows):
+        below, above = [r.found.value - r.found.low for r in rows], [r.found.high - r.found.value for r in rows]
+        bars = [[max(0.0, value) for value in side] for side in (below, above)]
+    panel.errorbar(x, y, bars, fmt="-o", ms=3, lw=1, label=label)
+
+
+def _bars_of(panel: Any) -> str:
+    """What the bars are, where there are any."""
+    return " (bars: 95 %)" if panel.collections else ""
 
 
 def _png(figure: Any, panels: dict[str, Any], shares: Sequence[float]) -> bytes:
     for group, panel in panels.items():
-        panel.set(title=f"{group} places", xlabel="labels in % (bars: 95 % over places)", xscale="log")
+        panel.set(title=f"{group} places", xlabel=f"labels in %{_bars_of(panel)}", xscale="log")
         panel.set_xticks([100 * share for share in shares], [f"{100 * share:g}" for share in shares])
         panel.minorticks_off()
         panel.grid(alpha=0.3)

@@ -1,7 +1,6 @@
 """One's own rasters and the real tiles as places. No torch.
 
-A place is ground: scenes that overlap are dates of one, and never lie on two sides of a split. Neighbours that only
-touch are places of their own.
+A place is ground: scenes that overlap or lie near each other are of one, and never lie on two sides of a split.
 """
 
 from __future__ import annotations
@@ -13,19 +12,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from rasterio.crs import CRS
 
-from sardino_core.contract.errors import AreaOutside, InputMissing, SettingInvalid
-from sardino_core.raster.grid import RasterGrid
+from sardino_core.contract.errors import InputMissing, SettingInvalid
 from sardino_core.study.config import PlacesConfig, StudyConfig
-from sardino_core.study.places import Place, Role, doubled, with_seen
+from sardino_core.study.places import Place, Role, count, doubled, with_seen
 from sardino_core.training.settings.finetune_config import FinetuneConfig, SourceConfig, load_config
+from sardino_core.training.windows.ground import places_of
 from sardino_core.training.windows.sources import LabelledScene, SceneStore, short_name
 
 _LEAST = 3  # places: one to train, one to validate, one to test
 _REAL = "finetune-starter"  # its sources say how real tiles and their labels are read
-_EDGE = 0.01  # of a scene's side
 
 
 def given_places(config: StudyConfig) -> tuple[Place, ...]:
@@ -33,7 +29,7 @@ def given_places(config: StudyConfig) -> tuple[Place, ...]:
     names = [source.name for source in config.finetune.sources]
     if len(set(names)) < len(names):
         raise SettingInvalid(f"Two of finetune.sources have one name: {', '.join(names)}.", "Give each its own.")
-    places, wanted = _places(config.finetune), config.places
+    places, wanted = _places(config.finetune, config.places.apart_m), config.places
     _require_enough(places, wanted)
     numbers: dict[Role, int] = {"validation": wanted.validation, "test": wanted.test}
     numbers["train"] = len(places) - sum(numbers.values())
@@ -55,32 +51,16 @@ def real_places(folder: str, finetune: FinetuneConfig) -> tuple[Place, ...]:
         raise InputMissing(
             f"{folder} holds none of the real tiles that configs/{_REAL}.yaml names.", "Check `real`, or leave it out."
         )
-    found = _places(replace(finetune, sources=usable, paths=paths))
+    found = _places(replace(finetune, sources=usable, paths=paths), apart_m=0.0)  # none of them trains
     return tuple(replace(place, name=f"real {place.name}", role="real") for place in found)
 
 
-def together(grids: Sequence[RasterGrid]) -> NDArray[np.int64]:
-    """(N,): grids that overlap, directly or through others, get one number; without a CRS each has its own."""
-    systems = {grid.crs.to_wkt(): grid.crs for grid in grids if grid.crs is not None}
-    boxes = {wkt: np.array([_box(grid, crs) for grid in grids]) for wkt, crs in systems.items()}  # each (N, 4)
-    found = np.arange(len(grids))
-    for index, grid in enumerate(grids):
-        if grid.crs is None:
-            continue
-        own = boxes[grid.crs.to_wkt()]
-        (west, south, east, north), before = own[index], own[:index]
-        meets = (before[:, 0] < east) & (west < before[:, 2]) & (before[:, 1] < north) & (south < before[:, 3])
-        touched = np.unique(found[:index][meets])
-        found[np.isin(found, touched)] = index
-    return np.unique(found, return_inverse=True)[1]
-
-
-def _places(config: FinetuneConfig) -> list[Place]:
-    """All scenes of all sources, those that overlap as one place, in the order of their first scenes."""
+def _places(config: FinetuneConfig, apart_m: float) -> list[Place]:
+    """All scenes of all sources, those that overlap or are near as one place, in the order of their first scenes."""
     with SceneStore(config) as store:
         scenes = store.scenes
     groups: dict[int, list[LabelledScene]] = {}
-    for scene, number in zip(scenes, together([scene.grid for scene in scenes]).tolist(), strict=True):
+    for scene, number in zip(scenes, places_of([scene.grid for scene in scenes], apart_m).tolist(), strict=True):
         groups.setdefault(number, []).append(scene)
     places: dict[str, Place] = {}
     for group in groups.values():
@@ -113,16 +93,18 @@ def _stamp(group: Sequence[LabelledScene]) -> str:
 
 
 def _require_enough(places: Sequence[Place], wanted: PlacesConfig) -> None:
+    least = wanted.validation + wanted.test + 1
+    near = f"images within {wanted.apart_m:g} m of each other (places.apart_m) are of one place"
+    need = f"Give {least} places or more: 1 to train, {wanted.validation} to validate and {wanted.test} to test"
+    lower = f"; {_LEAST} are enough with places.validation and places.test 1 each" if least > _LEAST else ""
     if len(places) == 1:
         raise SettingInvalid(
-            f"The images show a single place, {places[0].name}: no geographic split is possible.",
-            f"Give {_LEAST} places or more: one to train, one to validate and one to test at least.",
+            f"The images show a single place, {places[0].name}: no geographic split is possible; {near}.",
+            f"{need}{lower}.",
         )
-    if len(places) < wanted.validation + wanted.test + 1:
+    if len(places) < least:
         raise SettingInvalid(
-            f"The images show {len(places)} places; places.validation is {wanted.validation} and places.test is "
-            f"{wanted.test}, which leaves none to train.",
-            f"Lower both, and give {_LEAST} places or more.",
+            f"The images show {count(len(places), 'place')}, which leaves none to train; {near}.", f"{need}{lower}."
         )
 
 
@@ -136,15 +118,3 @@ def _restricted(source: SourceConfig, finetune: FinetuneConfig, paths: dict[str,
     mapping = {value: allowed for value, allowed in source.mapping.items() if known.issuperset(allowed)}
     ignore = (*source.ignore, *(value for value in source.mapping if value not in mapping))
     return replace(source, images=images, labels=labels, mapping=mapping, ignore=ignore)
-
-
-def _box(grid: RasterGrid, crs: CRS) -> tuple[float, float, float, float]:
-    """West, south, east and north in a CRS, less a hundredth: tiles that share an edge do not overlap."""
-    if grid.crs is None:
-        return (np.nan,) * 4  # overlaps nothing
-    try:
-        bounds = grid.bounds if grid.crs == crs else grid.bounds_in(crs)
-    except AreaOutside:
-        return (np.nan,) * 4
-    x, y = _EDGE * (bounds.xmax - bounds.xmin), _EDGE * (bounds.ymax - bounds.ymin)
-    return bounds.xmin + x, bounds.ymin + y, bounds.xmax - x, bounds.ymax - y

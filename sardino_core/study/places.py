@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from sardino_core.contract.errors import SettingInvalid
+from sardino_core.contract.errors import Cancelled, SettingInvalid
 from sardino_core.contract.jobs import SimulateJob
 from sardino_core.contract.listener import Listener
 from sardino_core.simulate import simulate_missing, varied
@@ -20,6 +20,7 @@ from sardino_core.training.settings.finetune_config import SourceConfig
 from sardino_core.training.settings.pretrain_config import ImageConfig
 
 Role = Literal["train", "validation", "test", "real"]
+GO_ON = "The same command goes on from there."
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,14 @@ def simulated_places(config: StudyConfig, out: Path) -> tuple[Place, ...]:
 
 
 def simulate(config: StudyConfig, out: Path, listener: Listener) -> None:
-    """Make those of them that are missing."""
-    simulate_missing([job for job, _ in _jobs(config.places, out)], listener)
+    """Make those of them that are missing. Raises Cancelled, and says what is kept."""
+    jobs = [job for job, _ in _jobs(config.places, out)]
+    try:
+        simulate_missing(jobs, listener)
+    except Cancelled as error:
+        made = sum((Path(job.output) / "labels.tif").exists() for job in jobs)
+        what = f"{made} of {len(jobs)} places are made and kept"
+        raise Cancelled(f"The study was stopped while it simulated; {what}.", GO_ON) from error
 
 
 def with_seen(places: Sequence[Place], share: float) -> tuple[Place, ...]:
@@ -96,6 +103,11 @@ def pretraining_sources(places: Iterable[Place], paths: dict[str, str]) -> tuple
         images = tuple(doubled(pattern.format_map(paths)) for pattern in source.images)
         merged[source.name] = replace(before, images=(*before.images, *images))
     return tuple(merged.values())
+
+
+def count(number: int, thing: str) -> str:
+    """`1 place`, `2 places`."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def doubled(pattern: str) -> str:

@@ -8,17 +8,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from sardino_core.contract.errors import Cancelled
 from sardino_core.contract.listener import Listener
 from sardino_core.contract.serial import to_dict
 from sardino_core.models.model_file import weights_hash
 from sardino_core.study.config import StudyConfig
-from sardino_core.study.places import Place, paths_of, pretraining_sources
+from sardino_core.study.places import GO_ON, Place, paths_of, pretraining_sources
 from sardino_core.training.settings.pretrain_config import PretrainConfig
-
-
-def needed(config: StudyConfig) -> bool:
-    """Whether any arm starts from it."""
-    return any(arm.kind == "vit" and arm.init == "pretrained" for arm in config.arms)
 
 
 def pretrained(config: StudyConfig, places: Sequence[Place], out: Path, listener: Listener) -> tuple[str, str]:
@@ -30,8 +26,14 @@ def pretrained(config: StudyConfig, places: Sequence[Place], out: Path, listener
         from sardino_core.training.running.run import finished
 
         listener.log("info", f"pre-training in {folder.name}")
-        settings = settings_of(config, places, out)
-        finished(pretrain(settings, folder, resume=(folder / "config.yaml").exists(), listener=listener))
+        settings, begun = settings_of(config, places, out), (folder / "config.yaml").exists()
+        try:
+            finished(pretrain(settings, folder, begun, listener, go_on=GO_ON))
+        except Cancelled as error:
+            kept = (
+                "its checkpoint is" if (folder / "checkpoint.pt").exists() else "it had no checkpoint yet; places are"
+            )
+            raise Cancelled(f"The study was stopped in its pre-training; {kept} kept.", GO_ON) from error
     return str(model), weights_hash(model)
 
 

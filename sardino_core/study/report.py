@@ -7,6 +7,7 @@ import io
 import math
 from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,11 @@ def write_report(basis: Basis) -> dict[str, Path]:
         "real.csv": _csv(found.real),
         "cells.csv": _csv(map(_row, records.values())),
         "places.csv": _csv(
-            {"place": place.name, "role": place.role, "in pre-training": int(place.pretrains and trained_before)}
+            {
+                "place": place.name,
+                "role": place.role,
+                "in pre-training": int(basis.config.pretrains and place.pretrains),
+            }
             for place in basis.ground.places
         ),
         "scores.png": draw_scores(found.scores, arms),
@@ -73,7 +78,7 @@ def _csv(rows: Iterable[Any]) -> bytes:
 
 
 def _flat(row: Any) -> dict[str, Any]:
-    """A dataclass with those within it laid open, numbers to six digits."""
+    """A dataclass with those within it laid open, numbers to six digits, what is not a number empty."""
     found: dict[str, Any] = {}
     for field in fields(row):
         value = getattr(row, field.name)
@@ -82,5 +87,4 @@ def _flat(row: Any) -> dict[str, Any]:
 
 
 def _rounded(value: float) -> float | str:
-    """Nothing for NaN: what is not known is an empty cell."""
-    return "" if math.isnan(value) else round(value, 6)
+    return round(value, 6) if isfinite(value) else ""

@@ -14,6 +14,7 @@ from pathlib import Path
 from sardino_core.contract.errors import Cancelled, WorkerDied
 from sardino_core.contract.listener import Listener
 from sardino_core.study.cells import CellJob
+from sardino_core.study.places import GO_ON
 from sardino_core.study.processes import CellFailed, WorkerProcess
 from sardino_core.study.records import Record, read_record, write_record
 from sardino_core.training.running.run import duration
@@ -81,7 +82,7 @@ class Runner:
                 if record.done or not stopped:  # whoever stops the study may have stopped the worker as well
                     self._keep(record)
             if stopped:
-                raise Cancelled(f"The study was stopped among the {what}.", "The same command goes on from there.")
+                raise Cancelled(f"The study was stopped among the {what}.", GO_ON)
             if done:
                 count = total - len(waiting)
                 left = duration((time.monotonic() - began) / count * len(waiting))

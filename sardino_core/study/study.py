@@ -17,8 +17,8 @@ from sardino_core.study.config import StudyConfig
 from sardino_core.study.cost import pretraining_seconds, seconds
 from sardino_core.study.given_places import given_places, real_places
 from sardino_core.study.labels import look_at_labels
-from sardino_core.study.places import Place, simulate, simulated_places
-from sardino_core.study.pretraining import folder_of, needed, pretrained
+from sardino_core.study.places import Place, count, simulate, simulated_places
+from sardino_core.study.pretraining import folder_of, pretrained
 from sardino_core.study.records import FOLDER, Record, write_record
 from sardino_core.study.report import write_report
 from sardino_core.study.runner import Runner, missing
@@ -36,7 +36,7 @@ def run_study(config: StudyConfig, out: str | Path, listener: Listener) -> Resul
         if config.simulated:
             simulate(config, folder, listener)
         look_at_labels(config, places, folder, listener)
-        model, weights = pretrained(config, places, folder, listener) if needed(config) else ("", "")
+        model, weights = pretrained(config, places, folder, listener) if config.pretrains else ("", "")
         basis = Basis(config, folder, Ground(places, weights), model)
         write_basis(basis)
         with Runner(folder, config.workers, config.threads, listener) as runner:
@@ -47,7 +47,7 @@ def run_study(config: StudyConfig, out: str | Path, listener: Listener) -> Resul
         files = write_report(basis)
     failed = sum(not record.done for record in basis.records().values())
     if failed:
-        listener.log("warning", f"{failed} cells failed; study.md names them, and the same command tries them again")
+        listener.log("warning", f"{count(failed, 'cell')} failed; study.md tells why, and the same command tries again")
     return Result({name: str(path) for name, path in files.items()}, {"failed": failed})
 
 
@@ -75,8 +75,9 @@ def find_places(config: StudyConfig, folder: Path) -> tuple[Place, ...]:
 def say(config: StudyConfig, places: tuple[Place, ...], folder: Path, listener: Listener) -> dict[str, Record]:
     """How much there is to do, and how long it takes; returns the records of cells that were tried already."""
     roles = Counter(place.role for place in places)
-    told = ", ".join(f"{count} {role}" for role, count in roles.items())
-    listener.log("info", f"places: {told}; {sum(place.seen for place in places)} test places are seen in pre-training")
+    told = ", ".join(f"{number} {role}" for role, number in roles.items())
+    seen = f"; pre-training sees {count(sum(place.seen for place in places), 'test place')}" if config.pretrains else ""
+    listener.log("info", f"places: {told}{seen}")
     if not config.real:
         where = "on simulation alone" if config.simulated else "on its own places alone"
         listener.log("info", f"no real tiles are given (real=FOLDER): the study runs {where}")
@@ -86,7 +87,7 @@ def say(config: StudyConfig, places: tuple[Place, ...], folder: Path, listener: 
     left: list[Cell] = [cell for cell in cells if cell.name not in records or not records[cell.name].done]
     total = seconds(left, config, places, records)
     total += pretraining_seconds(config) if before is None else 0.0
-    listener.log("info", f"{len(cells)} cells, {len(left)} of them to be done: about {duration(total)}")
+    listener.log("info", f"{count(len(cells), 'cell')}, {len(left)} of them to be done: about {duration(total)}")
     return records
 
 
@@ -94,7 +95,7 @@ def _pretrained_before(config: StudyConfig, places: Sequence[Place], folder: Pat
     """The hash of the pre-trained weights, `` when none are needed, None when they are not there yet."""
     from sardino_core.models.model_file import weights_hash
 
-    if not needed(config):
+    if not config.pretrains:
         return ""
     model = folder_of(config, places, folder) / "model.safetensors"
     return weights_hash(model) if model.exists() else None

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sardino_core.contract.model_spec import ClassSpec
 from sardino_core.study.bootstrap import (
     SCORES,
     Counts,
-    Floats,
+    Draws,
     Interval,
+    Sample,
     class_f1,
-    drawn,
-    estimate,
+    draws_of,
     miou,
     placewise,
     pooled,
+    sample,
 )
 from sardino_core.study.cells import Cell, Settled
 from sardino_core.study.config import StudyConfig
@@ -28,6 +31,7 @@ from sardino_core.training.landcover.scores import Confusion
 from sardino_core.training.windows.targets import ClassSets
 
 UNSEEN, SEEN, ALL = "unseen", "seen unlabelled", "all"
+CONTRAST = f"{SEEN} less {UNSEEN}"  # of paired differences: the difference in differences
 AVERAGES = {"one matrix": pooled, "mean over places": placewise}
 Records = Mapping[str, Record]  # by the cell's name
 
@@ -49,7 +53,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Difference:
-    """First arm less second, at the same seeds, labels and places."""
+    """First arm less second, at the same seeds, labels and places; of `CONTRAST`, on seen places less unseen ones."""
 
     group: str
     fraction: float
@@ -74,11 +78,15 @@ class RealScore:
     score: str
     value: float
     seeds: int
+    places: int  # real ones that have this score
 
 
 @dataclass(frozen=True)
 class ClassScore:
-    """F1 of a class of an arm over all test places, of one confusion matrix, averaged over the seeds."""
+    """F1 of a class of an arm over all test places, of one confusion matrix, averaged over the seeds.
+
+    NaN where no test place has the class.
+    """
 
     fraction: float
     arm: str
@@ -102,8 +110,13 @@ class Tables:
 
 def tabulate(config: StudyConfig, places: Sequence[Place], records: Records) -> Tables:
     """From the cells that are done; the others leave gaps."""
-    found = (make(config, places, records) for make in (scores, class_scores, differences, real_scores))
-    return Tables(choose(config, records), *map(tuple, found))  # type: ignore[arg-type]
+    return Tables(
+        settled=choose(config, records),
+        scores=tuple(scores(config, places, records)),
+        classes=tuple(class_scores(config, places, records)),
+        differences=tuple(differences(config, places, records)),
+        real=tuple(real_scores(config, places, records)),
+    )
 
 
 def choose(config: StudyConfig, records: Records) -> Settled:
@@ -121,70 +134,56 @@ def choose(config: StudyConfig, records: Records) -> Settled:
     return found
 
 
-def groups(places: Sequence[Place]) -> dict[str, tuple[str, ...]]:
-    """Test places by whether pre-training has seen their images, and all of them."""
+def groups(config: StudyConfig, places: Sequence[Place]) -> dict[str, tuple[str, ...]]:
+    """Test places by whether pre-training has seen their images, and all of them; without it none has been seen."""
     tests = [place for place in places if place.role == "test"]
     found = {
         UNSEEN: tuple(place.name for place in tests if not place.seen),
         SEEN: tuple(place.name for place in tests if place.seen),
         ALL: tuple(place.name for place in tests),
     }
-    return {name: members for name, members in found.items() if members}
+    return {name: members for name, members in found.items() if members and (config.pretrains or name == ALL)}
 
 
 def scores(config: StudyConfig, places: Sequence[Place], records: Records) -> list[Score]:
     """Every arm, fraction, group and score for which there is a cell that is done."""
+    cases = product(groups(config, places).items(), config.fractions, config.arms)
     found = []
-    for group, names in groups(places).items():
-        for fraction in config.fractions:
-            for arm in config.arms:
-                done = _done(config, arm.name, fraction, records)
-                counts = _stack(list(done.values()), names, config.finetune.classes)
-                if not counts.size:
-                    continue
-                weights = drawn(counts.shape[1], config.resamples)
-                for name, score in SCORES.items():
-                    each = score(counts.sum(axis=1))
-                    numbers = float(each.min()), float(each.max()), len(counts), counts.shape[1]
-                    found.append(Score(group, fraction, arm.name, name, estimate(counts, score, weights), *numbers))
+    for (group, names), fraction, arm in cases:
+        counts = _stack(list(_done(config, arm.name, fraction, records).values()), names, config.finetune.classes)
+        if counts.size:
+            draws = _draws(counts, group, config)
+            found += [_score(group, fraction, arm.name, score, counts, draws) for score in SCORES]
     return found
 
 
 def class_scores(config: StudyConfig, places: Sequence[Place], records: Records) -> list[ClassScore]:
     """Every arm, fraction and class for which there is a cell that is done."""
+    names = groups(config, places).get(ALL, ())
     found = []
-    names = groups(places).get(ALL, ())
-    for fraction in config.fractions:
-        for arm in config.arms:
-            done = _done(config, arm.name, fraction, records)
-            counts = _stack(list(done.values()), names, config.finetune.classes)
-            each = class_f1(counts.sum(axis=1)) if counts.size else counts  # (seeds, K)
-            for index, item in enumerate(config.finetune.classes if counts.size else ()):
-                values = each[:, index]
-                numbers = float(values.mean()), float(values.min()), float(values.max()), len(counts)
-                found.append(ClassScore(fraction, arm.name, item.name, *numbers))
+    for fraction, arm in product(config.fractions, config.arms):
+        counts = _stack(list(_done(config, arm.name, fraction, records).values()), names, config.finetune.classes)
+        if not counts.size:
+            continue
+        each = class_f1(counts.sum(axis=1))  # (seeds, K)
+        classes = enumerate(config.finetune.classes)
+        found += [_class_score(fraction, arm.name, item.name, each[:, index]) for index, item in classes]
     return found
 
 
 def differences(config: StudyConfig, places: Sequence[Place], records: Records) -> list[Difference]:
-    """Every pair of arms that is compared, over the seeds that both have done."""
+    """Every pair of arms that is compared, over the seeds that both have done: group by group, then between groups."""
     found = []
-    for group, names in groups(places).items():
-        for fraction in config.fractions:
-            for first, second in config.compare:
-                one, other = (_done(config, arm, fraction, records) for arm in (first, second))
-                seeds = [seed for seed in one if seed in other]
-                shared = [record for seed in seeds for record in (one[seed], other[seed])]
-                both = _stack(shared, names, config.finetune.classes)
-                if not both.size:
-                    continue
-                weights = drawn(both.shape[1], config.resamples)
-                for name, score in SCORES.items():
-                    for label, average in AVERAGES.items():
-                        interval = estimate(both[::2], score, weights, both[1::2], average)
-                        each = [_once(pair, score, average) for pair in both.reshape(len(seeds), 2, *both.shape[1:])]
-                        numbers = min(each), max(each), len(seeds), both.shape[1]
-                        found.append(Difference(group, fraction, first, second, name, label, interval, *numbers))
+    by_group = groups(config, places)
+    for fraction, pair in product(config.fractions, config.compare):
+        stacks = {group: _pair(config, records, names, fraction, pair) for group, names in by_group.items()}
+        stacks = {group: both for group, both in stacks.items() if both.size}
+        draws = {group: _draws(both[0], group, config) for group, both in stacks.items()}
+        for score, average in product(SCORES, AVERAGES):
+            samples = {group: _paired(both, score, average, draws[group]) for group, both in stacks.items()}
+            if SEEN in samples and UNSEEN in samples:
+                samples[CONTRAST] = samples[SEEN] - samples[UNSEEN]
+            found += [_difference(group, fraction, pair, score, average, each) for group, each in samples.items()]
     return found
 
 
@@ -196,17 +195,90 @@ def _once(pair: Counts, score: Callable[[Counts], Floats], average: Callable[...
 
 def real_scores(config: StudyConfig, places: Sequence[Place], records: Records) -> list[RealScore]:
     """Agreement with the labels and F1 of the classes that they settle, place by place."""
-    found = []
-    for place in (place.name for place in places if place.role == "real"):
-        for fraction in config.fractions:
-            for arm in config.arms:
-                done = [r for r in _done(config, arm.name, fraction, records).values() if place in r.outcome.counts]
-                each = [_confusion(record, place, config.finetune.classes).metrics() for record in done]
-                for name in each[0] if each else ():
-                    if name == "agreement" or name.startswith(("f1", "binary_f1")):
-                        value = float(np.mean([metrics[name] for metrics in each]))
-                        found.append(RealScore(place, fraction, arm.name, name, value, len(each)))
-    return found
+    real = [place.name for place in places if place.role == "real"]
+    cases = product(real, config.fractions, config.arms)
+    found = [row for place, fraction, arm in cases for row in _real(config, records, place, fraction, arm.name)]
+    having: dict[str, set[str]] = {}
+    for row in found:
+        having.setdefault(row.score, set()).add(row.place)
+    return [replace(row, places=len(having[row.score])) for row in found]
+
+
+def _score(group: str, fraction: float, arm: str, score: str, counts: Counts, draws: Draws) -> Score:
+    found = sample(counts, SCORES[score], draws)
+    return Score(
+        group=group,
+        fraction=fraction,
+        arm=arm,
+        score=score,
+        found=found.interval,
+        lowest=float(found.seeds.min()),
+        highest=float(found.seeds.max()),
+        seeds=len(found.seeds),
+        places=found.places,
+    )
+
+
+def _class_score(fraction: float, arm: str, name: str, f1: NDArray[np.float64]) -> ClassScore:
+    """`f1` by seed."""
+    return ClassScore(
+        fraction=fraction,
+        arm=arm,
+        name=name,
+        f1=float(f1.mean()),
+        lowest=float(f1.min()),
+        highest=float(f1.max()),
+        seeds=len(f1),
+    )
+
+
+def _difference(
+    group: str, fraction: float, pair: tuple[str, str], score: str, average: str, found: Sample
+) -> Difference:
+    return Difference(
+        group=group,
+        fraction=fraction,
+        first=pair[0],
+        second=pair[1],
+        score=score,
+        average=average,
+        found=found.interval,
+        lowest=float(found.seeds.min()),
+        highest=float(found.seeds.max()),
+        seeds=len(found.seeds),
+        places=found.places,
+    )
+
+
+def _pair(
+    config: StudyConfig, records: Records, names: Sequence[str], fraction: float, pair: tuple[str, str]
+) -> Counts:
+    """(2, seeds, P, K, K): of both arms, at the seeds that both have done; empty without any."""
+    one, other = (_done(config, arm, fraction, records) for arm in pair)
+    seeds = [seed for seed in one if seed in other]
+    both = _stack([arm[seed] for arm in (one, other) for seed in seeds], names, config.finetune.classes)
+    return both.reshape(2, len(seeds), *both.shape[1:])
+
+
+def _paired(both: Counts, score: str, average: str, draws: Draws) -> Sample:
+    """First less second."""
+    first, second = (sample(counts, SCORES[score], draws, AVERAGES[average]) for counts in both)
+    return first - second
+
+
+def _draws(counts: Counts, group: str, config: StudyConfig) -> Draws:
+    """The same for all arms with as many seeds and places; other ones for other groups of places."""
+    return draws_of(counts, config.resamples, (ALL, UNSEEN, SEEN).index(group))
+
+
+def _real(config: StudyConfig, records: Records, place: str, fraction: float, arm: str) -> Iterator[RealScore]:
+    """Of one place and arm; how many places have the score is not known yet."""
+    done = [record for record in _done(config, arm, fraction, records).values() if place in record.outcome.counts]
+    each = [_confusion(record, place, config.finetune.classes).metrics() for record in done]
+    for name in each[0] if each else ():
+        if name == "agreement" or name.startswith(("f1", "binary_f1")):
+            value = float(np.mean([metrics[name] for metrics in each]))
+            yield RealScore(place, fraction, arm, score=name, value=value, seeds=len(each), places=0)
 
 
 def _done(config: StudyConfig, arm: str, fraction: float, records: Records) -> dict[int, Record]:

@@ -28,7 +28,7 @@ from sardino_core.training.dino.token_probe import OnlineProbe
 from sardino_core.training.running.checkpoint import restoring
 from sardino_core.training.running.distributed import Team, team
 from sardino_core.training.running.precision import autocast
-from sardino_core.training.running.run import Run
+from sardino_core.training.running.run import RESUME, Run
 from sardino_core.training.running.step_errors import memory_of, require_finite
 from sardino_core.training.running.tally import add
 from sardino_core.training.settings.pretrain_config import PretrainConfig
@@ -52,17 +52,18 @@ def pretrain(
     resume: bool = False,
     listener: Listener | None = None,
     init: str = SCRATCH,
+    go_on: str = RESUME,
 ) -> Result:
     """Train, save and export. `init` is a model file to go on from, or `scratch`. Raises SardinoError.
 
-    SIGTERM and Ctrl-C save a checkpoint and return early.
+    SIGTERM and Ctrl-C save a checkpoint and return early; `go_on` tells how to go on after that.
     """
     with team() as crew, torch.random.fork_rng():
         voice = listener if listener is not None and crew.leads else Listener()
         config, found, _ = plan(config, voice, init)
         config = _split(config, crew)
         state = start(config, crew.device, init)
-        run = Run(Path(out), config, _settings(config, found, init), crew, voice)
+        run = Run(Path(out), config, _settings(config, found, init), crew, voice, go_on)
         if saved := run.begin(resume):
             with restoring(run.checkpoint):
                 restore(state, saved)

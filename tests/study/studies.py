@@ -28,13 +28,13 @@ ARMS = (
 )
 
 
-def lakes(folder: Path, count: int) -> tuple[str, str]:
-    """Places far apart, each half water and half trees; the globs of their scenes and labels."""
+def lakes(folder: Path, count: int, every_m: float = 10_000) -> tuple[str, str]:
+    """Places of 960 m in a row, each half water and half trees; the globs of their scenes and labels."""
     for number in range(count):
         scene, labels = rasters.lake(folder / f"lake{number}", seed=number)
         for path, names in ((scene, ("VV", "VH")), (labels, ())):
             values = _values(path)
-            place = Affine(10, 0, 500_000 + 10_000 * number, 0, -10, 5_000_000)
+            place = Affine(10, 0, 500_000 + every_m * number, 0, -10, 5_000_000)
             rasters.write(path, values, place, nodata=None if names else 0, names=names)
     return str(folder / "lake*" / "scene.tif"), str(folder / "lake*" / "labels.tif")
 

@@ -1,17 +1,17 @@
 from __future__ import annotations
 
+import signal
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from affine import Affine
 
-from sardino_core.contract.errors import InputMissing, SettingInvalid
+from sardino_core.contract.errors import Cancelled, InputMissing, SettingInvalid
 from sardino_core.contract.listener import Listener
-from sardino_core.raster.grid import RasterGrid
 from sardino_core.study.config import PlacesConfig, load_study_config
-from sardino_core.study.given_places import real_places, together
+from sardino_core.study.given_places import real_places
+from sardino_core.study.labels import look_at_labels
 from sardino_core.study.places import (
     evaluation_sources,
     paths_of,
@@ -20,15 +20,11 @@ from sardino_core.study.places import (
     training_sources,
     with_seen,
 )
-from sardino_core.study.pretraining import folder_of
+from sardino_core.study.pretraining import folder_of, pretrained
 from sardino_core.study.study import find_places, run_study
 from sardino_core.training.windows.sources import SceneStore
 from tests.study.studies import lakes, study
-from tests.training.rasters import UTM
-
-
-def grid(x: float, y: float = 0.0, crs=UTM) -> RasterGrid:
-    return RasterGrid(100, 100, Affine(10, 0, 500_000 + x, 0, -10, 5_000_000 + y), crs)
+from tests.training.runs import Ear
 
 
 def test_simulated_places_are_apart_and_every_other_test_place_is_seen(tmp_path):
@@ -73,22 +69,78 @@ def test_one_s_own_places_are_divided_whatever_their_folder_is_called(tmp_path):
 
 
 def test_a_single_place_is_refused_in_one_line(tmp_path):
-    with pytest.raises(SettingInvalid, match=r"single place, lake0/scene\.tif: no geographic split is possible"):
+    with pytest.raises(
+        SettingInvalid, match=r"single place, lake0/scene\.tif: no geographic split is possible"
+    ) as told:
         run_study(study(*lakes(tmp_path / "in", 1)), tmp_path / "out", Listener())
+    assert "Give 4 places or more: 1 to train, 1 to validate and 2 to test" in str(told.value)
     assert not (tmp_path / "out").exists()
 
 
-def test_too_few_places_are_refused(tmp_path):
-    with pytest.raises(SettingInvalid, match="show 3 places"):
-        find_places(study(*lakes(tmp_path / "in", 3)), tmp_path)
+def test_too_few_places_are_told_how_many_it_takes(tmp_path):
+    config = study(*lakes(tmp_path / "in", 3), places=PlacesConfig(validation=2, test=5))
+    with pytest.raises(SettingInvalid, match="show 3 places") as told:
+        find_places(config, tmp_path)
+    assert "Give 8 places or more" in str(told.value)
 
 
-def test_scenes_that_overlap_are_one_place_and_neighbours_are_not():
-    found = together([grid(0), grid(1000), grid(500, 900), grid(5000), grid(5000, crs=None)])
-    assert found.tolist() == [found[0], found[0], found[0], found[3], found[4]]
-    assert len(set(found.tolist())) == 3
-    assert len(set(together([grid(0), grid(1000), grid(0, 1000)]).tolist())) == 3
-    assert len(set(together([grid(0, crs=None)] * 2).tolist())) == 2
+@pytest.mark.parametrize(
+    ("every_m", "apart_m", "count"), [(960, 1000, 1), (1900, 1000, 1), (2000, 1000, 6), (1900, 0, 6)]
+)
+def test_neighbours_are_one_place_up_to_a_distance(tmp_path, every_m, apart_m, count):
+    images, labels = lakes(tmp_path / "in", 6, every_m)
+    config = study(images, labels, places=PlacesConfig(validation=1, test=2, apart_m=apart_m))
+    if count == 1:
+        with pytest.raises(SettingInvalid, match=r"single place.*within 1000 m of each other \(places\.apart_m\)"):
+            find_places(config, tmp_path)
+    else:
+        assert len(find_places(config, tmp_path)) == count
+
+
+def test_a_stop_while_simulating_tells_what_is_kept(tmp_path):
+    class Impatient(Listener):
+        def cancelled(self):
+            return len(list(tmp_path.glob("places/*/labels.tif"))) == 2
+
+    with pytest.raises(Cancelled) as told:
+        simulate(study(), tmp_path, Impatient())
+    assert str(told.value) == (
+        "The study was stopped while it simulated; 2 of 7 places are made and kept. "
+        "The same command goes on from there."
+    )
+
+
+def test_a_stop_while_labels_are_looked_at_does_not_say_that_nothing_was_written(tmp_path):
+    class Stopped(Listener):
+        def cancelled(self):
+            return True
+
+    config = study(*lakes(tmp_path / "in", 5))
+    with pytest.raises(Cancelled, match=r"what was done before is kept\. The same command goes on"):
+        look_at_labels(config, find_places(config, tmp_path), tmp_path, Stopped())
+
+
+@pytest.mark.parametrize("way", ["listener", "signal"])
+def test_a_stop_in_pre_training_does_not_name_an_option_that_the_study_lacks(tmp_path, way):
+    class Impatient(Ear):
+        stopped = False
+
+        def progress(self, fraction, message):
+            if message.startswith("step 2 "):
+                self.stopped = way == "listener"
+                if way == "signal":
+                    signal.raise_signal(signal.SIGTERM)
+
+        def cancelled(self):
+            return self.stopped
+
+    config, ear = study(*lakes(tmp_path / "in", 5)), Impatient()
+    with pytest.raises(Cancelled) as told:
+        pretrained(config, find_places(config, tmp_path), tmp_path, ear)
+    assert str(told.value) == (
+        "The study was stopped in its pre-training; its checkpoint is kept. The same command goes on from there."
+    )
+    assert not any("--resume" in line for line in ear.said)
 
 
 def test_changed_files_are_other_places(tmp_path):

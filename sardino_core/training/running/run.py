@@ -23,6 +23,8 @@ from sardino_core.training.running.run_log import Picture, RunLog
 from sardino_core.training.settings.run_config import RunConfig
 from sardino_core.training.settings.yaml_config import dump_config
 
+RESUME = "--resume goes on from there."
+
 
 class Configured(Protocol):
     """Any run's configuration."""
@@ -36,12 +38,18 @@ class Run:
     """One run and its folder. Every process has one; only the leading one writes and speaks."""
 
     def __init__(
-        self, folder: Path, config: Configured, settings: Mapping[str, Any], crew: Team, listener: Listener
+        self,
+        folder: Path,
+        config: Configured,
+        settings: Mapping[str, Any],
+        crew: Team,
+        listener: Listener,
+        go_on: str = RESUME,
     ) -> None:
-        """`settings`: what a resumed run must have in common with the one that it continues."""
+        """`settings`: what a resumed run must have in common with the one that it continues. `go_on`: how, in words."""
         self.folder, self.crew, self.listener = folder, crew, listener
         self.checkpoint, self.model = folder / "checkpoint.pt", folder / "model.safetensors"
-        self._config, self._settings = config, settings
+        self._config, self._settings, self._go_on = config, settings, go_on
         self._log: RunLog | None = None
         self._terminated = threading.Event()
         self._first_step, self._began, self._since = 0, 0.0, 0.0
@@ -120,12 +128,12 @@ class Run:
         if self.crew.leads and (stopped or last or step % self._config.run.checkpoint_every == 0):
             save_checkpoint(self.checkpoint, snapshot(), self._settings)
         if stopped and self.listener.cancelled():
-            raise Cancelled(f"The run was stopped at step {step}.", "--resume goes on from there.")
+            raise Cancelled(f"The run was stopped at step {step}.", self._go_on)
         return not stopped
 
     def stopped(self, step: int) -> Result:
         """What a run that was stopped before its last step has to show."""
-        self.listener.log("warning", f"stopped at step {step}; --resume goes on from there")
+        self.listener.log("warning", f"stopped at step {step}. {self._go_on}")
         return Result({"checkpoint": str(self.checkpoint), "run": str(self.folder)}, {"steps": step})
 
 
