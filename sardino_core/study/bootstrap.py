@@ -189,8 +189,7 @@ def estimate(
         found = average(counts, score, which)
         return found if less is None else found - average(less, score, which)
 
-    value = float(of(once)[0])
-    return interval(value, of(weights)) if counts.shape[1] >= FEWEST else Interval(value, np.nan, np.nan)
+    return interval(float(of(once)[0]), of(weights))
 
 
 def _over_seeds(values: Floats, seeds: Counts | None) -> Floats:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from math import isfinite
 from statistics import mean, median
@@ -145,12 +144,6 @@ def _trials(config: StudyConfig, found: Tables) -> list[str]:
     return ["## Settings chosen", text, _table(["arm", "tried", *_shares(config)], rows)]
 
 
-def _setting(value: float, tried: Sequence[float]) -> str:
-    if len(tried) < 3 or min(tried) < value < max(tried):
-        return f"{value:g}"
-    return f"{value:g} {'↑' if value == max(tried) else '↓'}"
-
-
 def _scores(config: StudyConfig, found: Tables, records: Records) -> list[str]:
     parts = ["## Scores", "Of one confusion matrix over the places of a group, averaged over the seeds."]
     for score in SCORES:
@@ -288,10 +281,6 @@ def _shown(found: Interval, sign: str = "") -> str:
     value = f"{found.value:{sign}.3f}"
     text = f"{value} ({found.low:{sign}.3f} to {found.high:{sign}.3f})" if found.known else value
     return f"**{text}**" if sign and found.leaves_out_0 else text
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
 from math import isfinite
@@ -15,7 +14,6 @@ from sardino_core.models.model_file import write_aside
 from sardino_core.study.basis import Basis
 from sardino_core.study.figures import draw_differences, draw_scores
 from sardino_core.study.page import page
-from sardino_core.study.pretraining import needed
 from sardino_core.study.records import Record
 from sardino_core.study.tables import tabulate
 
@@ -24,7 +22,6 @@ def write_report(basis: Basis) -> dict[str, Path]:
     """Write everything that is reported; returns the files by role."""
     records = basis.records()
     found = tabulate(basis.config, basis.ground.places, records)
-    trained_before = needed(basis.config)
     arms = [arm.name for arm in basis.config.arms]
     contents = {
         "scores.csv": _csv(found.scores),

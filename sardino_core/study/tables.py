@@ -187,12 +187,6 @@ def differences(config: StudyConfig, places: Sequence[Place], records: Records) 
     return found
 
 
-def _once(pair: Counts, score: Callable[[Counts], Floats], average: Callable[..., Floats]) -> float:
-    """The difference of one seed: `pair` (2, P, K, K)."""
-    once = np.ones((1, pair.shape[1]), np.int64)
-    return float((average(pair[:1], score, once) - average(pair[1:], score, once))[0])
-
-
 def real_scores(config: StudyConfig, places: Sequence[Place], records: Records) -> list[RealScore]:
     """Agreement with the labels and F1 of the classes that they settle, place by place."""
     real = [place.name for place in places if place.role == "real"]
