@@ -37,7 +37,7 @@ STAGES = {
     "standardise": ("sardino_core.pipeline.standardise",),
     "softmax": ("sardino_core.models.outputs.probabilities",),
     "blend": ("sardino_core.raster.blending._Strip.add", "sardino_core.raster.blending._Strip.advance"),
-    "argmax": ("sardino_core.inference.classify",),
+    "argmax": ("sardino_core.inference.decide",),
     "write": ("sardino_core.raster.writing.writer.RasterWriter._write_block",),
 }
 
