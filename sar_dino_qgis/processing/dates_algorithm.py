@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,38 +12,30 @@ from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsProcessing,
     QgsProcessingContext,
-    QgsProcessingFeedback,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterMultipleLayers,
     QgsProcessingParameterString,
 )
 
 from sar_dino_qgis.i18n import tr
-from sar_dino_qgis.layers.post_processor import announce
-from sar_dino_qgis.layers.styles import write_style
 from sar_dino_qgis.processing import parameters as declare
-from sar_dino_qgis.processing.base import Parameters, SardinoAlgorithm
+from sar_dino_qgis.processing.base import Parameters
 from sar_dino_qgis.processing.checks import parse_bands
 from sar_dino_qgis.processing.rasters import Raster, read_rasters
+from sar_dino_qgis.processing.styled_algorithm import StyledAlgorithm
 from sardino_core.contract.dates import check_dates
 from sardino_core.contract.errors import AreaOutside, SettingInvalid
-from sardino_core.contract.messages import Result
 
 Extent = tuple[float, float, float, float]
 
 
-class DatesAlgorithm(SardinoAlgorithm):
+class DatesAlgorithm(StyledAlgorithm):
     """Rasters of several dates under the parameters LAYERS, with DATES, EXTENT, BANDS and UNITS."""
 
     GROUP = ("dates", "Several dates of a place")
     LAYERS: Sequence[str] = ()  # parameters that hold rasters, in the order of DATES
-    OUTPUTS: Mapping[str, str] = {}  # output parameter -> how it is styled, see layers/styles.py
 
     _rasters: dict[str, list[Raster]]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._destinations: dict[str, str] = {}  # output parameter -> the path as QGIS knows it
 
     def check(self, parameters: Parameters, context: QgsProcessingContext) -> None:
         rasters = [raster for name in self.LAYERS for raster in read_rasters(self, parameters, name, context)]
@@ -70,22 +62,8 @@ class DatesAlgorithm(SardinoAlgorithm):
         """UNITS as the core takes them."""
         return self.parameterAsEnumString(parameters, "UNITS", context) or "auto"
 
-    def output_path(self, parameters: Parameters, name: str, context: QgsProcessingContext) -> str | None:
-        """The absolute path of a raster to write; None where it was not asked for. Raises SettingInvalid."""
-        destination = self.layer_destination(parameters, name, context)
-        if not destination:
-            return None
-        self._destinations[name] = destination
-        return str(Path(destination).absolute())
-
-    def finish(
-        self, job: Any, result: Result, context: QgsProcessingContext, feedback: QgsProcessingFeedback
-    ) -> dict[str, Any]:
-        for name, destination in self._destinations.items():
-            write_style(str(Path(destination).absolute()), self.OUTPUTS[name])
-            title = self.parameterDefinition(name).description()
-            announce(context, destination, title, f"{title}, {self._subject()}")
-        return dict(self._destinations)
+    def layer_title(self, title: str, job: Any) -> str:
+        return f"{title}, {self._subject()}"
 
     def _subject(self) -> str:
         """From the first raster to the last."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from qgis.core import (
@@ -15,31 +13,25 @@ from qgis.core import (
     QgsRectangle,
 )
 
-from sar_dino_qgis.layers.post_processor import announce, layer_name
-from sar_dino_qgis.layers.styles import write_style
+from sar_dino_qgis.layers.post_processor import layer_name
 from sar_dino_qgis.processing.areas import geojson_of, geometry_check
-from sar_dino_qgis.processing.base import Parameters, SardinoAlgorithm
+from sar_dino_qgis.processing.base import Parameters
 from sar_dino_qgis.processing.checks import check_bands, check_extent, check_spacing, model_of, parse_bands
 from sar_dino_qgis.processing.rasters import Raster, file_of, read_rasters
+from sar_dino_qgis.processing.styled_algorithm import StyledAlgorithm
 from sardino_core.contract.errors import AreaOutside
 from sardino_core.contract.jobs import RunOptions, SceneOptions
-from sardino_core.contract.messages import Result
 from sardino_core.contract.model_spec import ModelSpec
 
 
-class RasterAlgorithm(SardinoAlgorithm):
+class RasterAlgorithm(StyledAlgorithm):
     """INPUT, MODEL, EXTENT, BANDS, UNITS, BATCH_SIZE and DEVICE always; CUTLINE, MASK and OVERLAP where declared."""
 
     GROUP = ("maps", "Maps from a scene")
-    OUTPUTS: Mapping[str, str] = {}  # output parameter -> how it is styled, see layers/styles.py
 
     _rasters: list[Raster]
     _extent: tuple[float, float, float, float] | None
     _mask_raster: str | None
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._destinations: dict[str, str] = {}  # output parameter -> the path as QGIS knows it
 
     def check_model(self, spec: ModelSpec) -> None:
         """Raises ModelInvalid for a model that this algorithm cannot use."""
@@ -85,22 +77,8 @@ class RasterAlgorithm(SardinoAlgorithm):
             overviews=True,
         )
 
-    def output_path(self, parameters: Parameters, name: str, context: QgsProcessingContext) -> str | None:
-        """The absolute path of a raster to write; None where it was not asked for. Raises SettingInvalid."""
-        destination = self.layer_destination(parameters, name, context)
-        if not destination:
-            return None
-        self._destinations[name] = destination
-        return str(Path(destination).absolute())
-
-    def finish(
-        self, job: Any, result: Result, context: QgsProcessingContext, feedback: QgsProcessingFeedback
-    ) -> dict[str, Any]:
-        for name, destination in self._destinations.items():
-            write_style(str(Path(destination).absolute()), self.OUTPUTS[name])
-            title = self.parameterDefinition(name).description()
-            announce(context, destination, title, layer_name(title, job))
-        return dict(self._destinations)
+    def layer_title(self, title: str, job: Any) -> str:
+        return layer_name(title, job)
 
     def _read_rasters(self, parameters: Parameters, context: QgsProcessingContext) -> list[Raster]:
         return read_rasters(self, parameters, "INPUT", context)
